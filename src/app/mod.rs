@@ -1,0 +1,1 @@
+//! What a person can ask of the archive, as plain values for the command line to print.

@@ -1,0 +1,64 @@
+//! Every number that bounds something, with its unit and its reason, in one place.
+
+use std::time::Duration;
+
+/// Rows of chat.db in one read transaction: a longer one makes the Mac's write-ahead log grow while Messages writes.
+pub const SLICE_ROWS: usize = 5_000;
+
+/// Messages in one commit of an import. Large sorted transactions touch each index page once (data-format.md).
+pub const COMMIT_ROWS: usize = 100_000;
+
+/// Bytes of decoded and raw values in one commit: bounds memory whatever the rows hold.
+pub const COMMIT_BYTES: usize = 24 << 20;
+
+/// Jobs waiting for the store's writer.
+pub const WRITER_QUEUE: usize = 64;
+
+/// Rows that one group commit may collect.
+pub const GROUP_ROWS: usize = 2_000;
+
+/// How long the writer waits for company before it commits.
+pub const GROUP_WAIT: Duration = Duration::from_millis(50);
+
+/// redb's page cache, bytes.
+pub const PAGE_CACHE_BYTES: usize = 64 << 20;
+
+/// One stored value, bytes, when decoding: a forged length must not allocate more.
+pub const VALUE_BYTES: usize = 16 << 20;
+
+/// One blob column of chat.db, bytes. Larger ones are kept out of memory and recorded as too large.
+pub const BLOB_BYTES: usize = 8 << 20;
+
+/// Nesting of a typedstream, a property list or a keyed archive. Real ones stay below 10.
+pub const NESTING: usize = 64;
+
+/// Objects in one typedstream or keyed archive. Real ones stay below 200; one synthetic sample has 5,012.
+pub const OBJECTS: usize = 100_000;
+
+/// How long opening waits for a file that another process holds: after `kill -9` the kernel keeps the lock until that
+/// process's I/O has ended.
+pub const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// Free bytes below which intake stops; two hundredths of the disk if that is more (D8).
+pub const FREE_SPACE_FLOOR: u64 = 512 << 20;
+
+/// Attempts at one attachment before it is abandoned.
+pub const ATTACHMENT_ATTEMPTS: u32 = 3;
+
+/// A message dated later than this after it was first seen is sorted as of then (D5).
+pub const FUTURE_TOLERANCE: Duration = Duration::from_mins(5);
+
+/// Two messages of a self chat with the same text are one when they lie at most this far apart (ID-28).
+pub const TWIN_WINDOW: Duration = Duration::from_secs(1);
+
+/// Change log entries that are kept (D7).
+pub const CHANGE_LOG_ENTRIES: u64 = 1_000_000;
+
+/// Age of change log entries that are kept (D7).
+pub const CHANGE_LOG_AGE: Duration = Duration::from_hours(30 * 24);
+
+/// Messages in one block of the search index during an import.
+pub const SEARCH_BLOCK_MESSAGES: usize = 100_000;
+
+/// Handles on one contact card that are taken for one person (ID-31).
+pub const HANDLES_PER_CONTACT: usize = 8;

@@ -1,0 +1,6 @@
+//! What every other module stands on: ids, time, limits, error classes. It knows nothing of iMessage, redb or SQLite.
+
+pub mod error;
+pub mod ids;
+pub mod limits;
+pub mod time;

@@ -1,0 +1,1 @@
+//! Arguments, progress, and the one place that prints errors.

@@ -1,0 +1,1 @@
+//! Records to changes, per source. Pure.

@@ -1,0 +1,1 @@
+//! Drives a source into the store.

@@ -1,0 +1,44 @@
+//! footbridge: one binary and one file that hold a person's whole iMessage history, keep following it, and show it
+//! in Matrix.
+//!
+//! Everything moves along one line:
+//!
+//! ```text
+//! source -> record -> decode -> normalise -> store (one transaction) -> { timeline, change log } -> destination
+//! ```
+//!
+//! To follow one chat.db row to a line of the export, read in this order:
+//!
+//! 1. [`source::chatdb`] reads the row with its joins: a [`model::record::MessageRecord`]. It decides nothing.
+//! 2. [`decode::chatdb`] turns that record into a [`model::change::MessageChange`], or says why its body is
+//!    unreadable, with the byte formats of [`codec`]. Pure.
+//! 3. [`ingest`] takes slices of rows through the decoders in parallel and hands them on as pages.
+//! 4. [`store`] commits a page: the record as it was read, the message, its place in the timeline, the GUID index,
+//!    the search postings, the change log and the source's cursor, in one transaction.
+//! 5. [`app::export`] walks the store and writes the line.
+//!
+//! # Layers
+//!
+//! A module may import only the modules named in its row; `tests/layers.rs` keeps it so.
+//!
+//! | module | responsibility | may import |
+//! |---|---|---|
+//! | [`base`] | ids, time and clock, limits, error classes | (nothing of ours) |
+//! | [`codec`] | byte formats without meaning: typedstream, property lists, keyed archives | base |
+//! | [`model`] | domain nouns and pure rules: record, change, message, conversation, handle | base |
+//! | [`decode`] | record to change, per source | base, codec, model |
+//! | [`store`] | the redb file: tables, values, page commit, timeline, search, verify | base, model |
+//! | [`source`] | where records come from: `chatdb` | base, codec, model |
+//! | [`ingest`] | drives a source into the store | base, model, decode, store, source |
+//! | [`app`] | what a person can ask of the archive, as plain values | all of the above except codec |
+//! | [`cli`] | arguments, progress, and the one place that prints errors | base, app |
+
+pub mod app;
+pub mod base;
+pub mod cli;
+pub mod codec;
+pub mod decode;
+pub mod ingest;
+pub mod model;
+pub mod source;
+pub mod store;

@@ -1,0 +1,121 @@
+//! A message's file, wherever its bytes are.
+
+use crate::base::ids::AttachmentGuid;
+use crate::base::time::AppleTime;
+
+/// A file that belongs to a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// Its identifier as Apple wrote it.
+    pub guid: AttachmentGuid,
+    /// The value before a re-download, where it differs.
+    pub original_guid: Option<AttachmentGuid>,
+    /// The part of the message in which it stands; `None` where the body does not say.
+    pub part: Option<u16>,
+    /// What it is to the message.
+    pub role: Role,
+    /// The name to show. Never a path.
+    pub name: Option<String>,
+    /// As written, else derived from the UTI or the name.
+    pub mime: Option<String>,
+    /// Apple's type, as written.
+    pub uti: Option<String>,
+    /// Size in bytes: of the file when it is held, else as written; `None` when unknown.
+    pub size_bytes: Option<u64>,
+    /// Where the source says the file is, as written.
+    pub path: Option<String>,
+    /// Whether a movie of the same name lies beside the still.
+    pub live_photo: bool,
+    /// What was said in a voice message.
+    pub transcription: Option<String>,
+    /// A sticker's look and origin.
+    pub sticker: Option<Sticker>,
+    /// Where its bytes are.
+    pub state: AttachmentState,
+}
+
+/// What an attachment is to its message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A file the sender attached.
+    File,
+    /// A piece of a link preview or balloon (`.pluginPayloadAttachment`), not a user's file (MS-47).
+    Preview,
+}
+
+/// A sticker's look and origin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sticker {
+    /// `outline`, `comic`, `puffy`, `shiny`; `None` when the image names none.
+    pub effect: Option<String>,
+    /// The app it came from, by bundle id.
+    pub source: Option<String>,
+    /// For Genmoji: what it was made from.
+    pub description: Option<String>,
+}
+
+/// Where an attachment's bytes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttachmentState {
+    /// On the Mac's disk when last looked at.
+    Held {
+        /// SHA-256 of the bytes.
+        sha256: [u8; 32],
+        /// When the file was changed last: a file with the same size and time is not read again.
+        modified: AppleTime,
+    },
+    /// Known, not looked for yet.
+    Wanted,
+    /// Looked for and not there; looked for again at each import (D12).
+    Missing(Missing),
+    /// There, but it could not be read; tried again.
+    Failed {
+        /// Attempts so far.
+        attempts: u32,
+        /// What stood in the way of the last one.
+        reason: String,
+    },
+    /// The attempts are used up.
+    Abandoned {
+        /// What stood in the way of the last one.
+        reason: String,
+    },
+}
+
+/// Why a file is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// The source names no file.
+    NoPath,
+    /// No file at that path: purged to iCloud, or not copied along.
+    NotFound,
+    /// The path leads out of the Messages folders; it is not followed.
+    Outside,
+    /// There is something at that path, but no regular file.
+    NotAFile,
+}
+
+impl AttachmentState {
+    /// Its name in the export.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Held { .. } => "held",
+            Self::Wanted => "wanted",
+            Self::Missing(_) => "missing",
+            Self::Failed { .. } => "failed",
+            Self::Abandoned { .. } => "abandoned",
+        }
+    }
+
+    /// Why the bytes are not held.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Held { .. } | Self::Wanted => None,
+            Self::Missing(Missing::NoPath) => Some("the database names no file"),
+            Self::Missing(Missing::NotFound) => Some("no file at its path"),
+            Self::Missing(Missing::Outside) => Some("its path leads out of the Messages folders"),
+            Self::Missing(Missing::NotAFile) => Some("not a regular file"),
+            Self::Failed { reason, .. } | Self::Abandoned { reason } => Some(reason),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Addresses in their normal form (ID-1 to ID-4).

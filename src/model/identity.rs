@@ -1,0 +1,1 @@
+//! Which chat rows are one conversation (D9).

@@ -1,0 +1,275 @@
+//! What a source said about one message, not decoded: a chat.db row with its joins.
+//!
+//! The columns that are known have fixed numbers, so that a row is a plain list and the stored form needs no names.
+//! The numbers are part of the file format (data-format.md, "Columns"): a list is only ever extended at its end.
+
+/// Where a record came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SourceKind {
+    /// The Messages database of a Mac.
+    ChatDb,
+}
+
+impl SourceKind {
+    /// Every source.
+    pub const ALL: [Self; 1] = [Self::ChatDb];
+
+    /// Its number in the store.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::ChatDb => 16,
+        }
+    }
+
+    /// Its name in the export.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ChatDb => "chatdb",
+        }
+    }
+
+    /// The source with this number in the store.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|source| source.number() == number)
+    }
+}
+
+/// One value as SQLite holds it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Value {
+    /// No value, or a column that this database does not have.
+    #[default]
+    Null,
+    /// A whole number.
+    Integer(i64),
+    /// A floating-point number.
+    Real(f64),
+    /// Text.
+    Text(String),
+    /// Bytes.
+    Blob(Vec<u8>),
+}
+
+impl Value {
+    /// The number, 0 for anything that is none: an absent column and an unset one mean the same.
+    pub fn integer(&self) -> i64 {
+        match self {
+            Self::Integer(number) => *number,
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "saturates; a date written as a real is within i64"
+            )]
+            Self::Real(number) => *number as i64,
+            Self::Null | Self::Text(_) | Self::Blob(_) => 0,
+        }
+    }
+
+    /// The text, if it is not empty.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) if !text.is_empty() => Some(text),
+            Self::Null | Self::Integer(_) | Self::Real(_) | Self::Text(_) | Self::Blob(_) => None,
+        }
+    }
+
+    /// The bytes; an empty blob is there, a null is not.
+    pub fn blob(&self) -> Option<&[u8]> {
+        match self {
+            Self::Blob(bytes) => Some(bytes),
+            Self::Null | Self::Integer(_) | Self::Real(_) | Self::Text(_) => None,
+        }
+    }
+}
+
+/// Declares the known columns of a table: an enum whose discriminants are the numbers in the store.
+macro_rules! columns {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $column:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum $name {
+            $(#[doc = concat!("`", $column, "`")] $variant,)*
+        }
+
+        impl Column for $name {
+            const NAMES: &'static [&'static str] = &[$($column,)*];
+
+            fn index(self) -> usize {
+                usize::from(self as u8)
+            }
+        }
+    };
+}
+
+/// The known columns of one table.
+pub trait Column: Copy + 'static {
+    /// Their names as SQL knows them; a column's place in the list is its number in the store.
+    const NAMES: &'static [&'static str];
+
+    /// This column's number.
+    fn index(self) -> usize;
+}
+
+/// A row of a table: the known columns by number, then those that this version does not know, by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Row {
+    /// Values of the known columns; columns past the end are null.
+    pub values: Vec<Value>,
+    /// Other columns that held something (not null, not 0).
+    pub extra: Vec<(String, Value)>,
+}
+
+impl Row {
+    /// The value of a known column.
+    pub fn get<C: Column>(&self, column: C) -> &Value {
+        const NULL: &Value = &Value::Null;
+        self.values.get(column.index()).unwrap_or(NULL)
+    }
+
+    /// The number in a column, 0 if none.
+    pub fn integer<C: Column>(&self, column: C) -> i64 {
+        self.get(column).integer()
+    }
+
+    /// The text in a column, unless it is empty.
+    pub fn text<C: Column>(&self, column: C) -> Option<&str> {
+        self.get(column).text()
+    }
+
+    /// The bytes in a column.
+    pub fn blob<C: Column>(&self, column: C) -> Option<&[u8]> {
+        self.get(column).blob()
+    }
+}
+
+columns! {
+    /// Columns of `message`, macOS 10.13 to 27. `ROWID` is not among them: it is a cursor, never an identity.
+    MessageColumn {
+        Guid = "guid", Text = "text", HandleId = "handle_id", Subject = "subject", AttributedBody = "attributedBody",
+        Service = "service", Account = "account", Error = "error", Date = "date", DateRead = "date_read",
+        DateDelivered = "date_delivered", IsDelivered = "is_delivered", IsFinished = "is_finished",
+        IsEmote = "is_emote", IsFromMe = "is_from_me", IsEmpty = "is_empty", IsDelayed = "is_delayed",
+        IsAutoReply = "is_auto_reply", IsPrepared = "is_prepared", IsRead = "is_read",
+        IsSystemMessage = "is_system_message", IsSent = "is_sent", HasDdResults = "has_dd_results",
+        IsServiceMessage = "is_service_message", IsForward = "is_forward", WasDowngraded = "was_downgraded",
+        IsArchive = "is_archive", CacheHasAttachments = "cache_has_attachments", CacheRoomnames = "cache_roomnames",
+        WasDataDetected = "was_data_detected", WasDeduplicated = "was_deduplicated",
+        IsAudioMessage = "is_audio_message", IsPlayed = "is_played", DatePlayed = "date_played",
+        ItemType = "item_type", OtherHandle = "other_handle", GroupTitle = "group_title",
+        GroupActionType = "group_action_type", ShareStatus = "share_status", ShareDirection = "share_direction",
+        IsExpirable = "is_expirable", ExpireState = "expire_state", MessageActionType = "message_action_type",
+        MessageSource = "message_source", AssociatedMessageGuid = "associated_message_guid",
+        AssociatedMessageType = "associated_message_type", BalloonBundleId = "balloon_bundle_id",
+        PayloadData = "payload_data", ExpressiveSendStyleId = "expressive_send_style_id",
+        AssociatedMessageRangeLocation = "associated_message_range_location",
+        AssociatedMessageRangeLength = "associated_message_range_length",
+        TimeExpressiveSendPlayed = "time_expressive_send_played", MessageSummaryInfo = "message_summary_info",
+        CkSyncState = "ck_sync_state", CkRecordId = "ck_record_id", CkRecordChangeTag = "ck_record_change_tag",
+        DestinationCallerId = "destination_caller_id", IsCorrupt = "is_corrupt", ReplyToGuid = "reply_to_guid",
+        SortId = "sort_id", IsSpam = "is_spam", HasUnseenMention = "has_unseen_mention",
+        ThreadOriginatorGuid = "thread_originator_guid", ThreadOriginatorPart = "thread_originator_part",
+        SyndicationRanges = "syndication_ranges", SyncedSyndicationRanges = "synced_syndication_ranges",
+        WasDeliveredQuietly = "was_delivered_quietly", DidNotifyRecipient = "did_notify_recipient",
+        DateRetracted = "date_retracted", DateEdited = "date_edited", WasDetonated = "was_detonated",
+        PartCount = "part_count", IsStewie = "is_stewie", IsSos = "is_sos", IsCritical = "is_critical",
+        BiaReferenceId = "bia_reference_id", IsKtVerified = "is_kt_verified", FallbackHash = "fallback_hash",
+        AssociatedMessageEmoji = "associated_message_emoji", IsPendingSatelliteSend = "is_pending_satellite_send",
+        NeedsRelay = "needs_relay", ScheduleType = "schedule_type", ScheduleState = "schedule_state",
+        SentOrReceivedOffGrid = "sent_or_received_off_grid", DateRecovered = "date_recovered",
+        IsTimeSensitive = "is_time_sensitive", CkChatId = "ck_chat_id", IndexState = "index_state",
+        FilterAction = "filter_action", FilterSubAction = "filter_sub_action", IsPreviewSent = "is_preview_sent",
+        IsPreviewDelivered = "is_preview_delivered", DatePreviewSent = "date_preview_sent",
+        DatePreviewDelivered = "date_preview_delivered", DateUpdated = "date_updated", RetryCount = "retry_count",
+        Replace = "replace", ServiceCenter = "service_center", Country = "country", Version = "version",
+        Type = "type", AccountGuid = "account_guid",
+    }
+}
+
+columns! {
+    /// Columns of `attachment`.
+    AttachmentColumn {
+        Guid = "guid", CreatedDate = "created_date", StartDate = "start_date", Filename = "filename", Uti = "uti",
+        MimeType = "mime_type", TransferState = "transfer_state", IsOutgoing = "is_outgoing", UserInfo = "user_info",
+        TransferName = "transfer_name", TotalBytes = "total_bytes", IsSticker = "is_sticker",
+        StickerUserInfo = "sticker_user_info", AttributionInfo = "attribution_info",
+        HideAttachment = "hide_attachment", CkSyncState = "ck_sync_state",
+        CkServerChangeTokenBlob = "ck_server_change_token_blob", CkRecordId = "ck_record_id",
+        OriginalGuid = "original_guid", IsCommsafetySensitive = "is_commsafety_sensitive",
+        EmojiImageContentIdentifier = "emoji_image_content_identifier",
+        EmojiImageShortDescription = "emoji_image_short_description",
+        PreviewGenerationState = "preview_generation_state", PreflightInfo = "preflight_info",
+        SensitivityAnalysis = "sensitivity_analysis",
+    }
+}
+
+columns! {
+    /// Columns of `chat`.
+    ChatColumn {
+        Guid = "guid", Style = "style", State = "state", AccountId = "account_id", Properties = "properties",
+        ChatIdentifier = "chat_identifier", ServiceName = "service_name", RoomName = "room_name",
+        AccountLogin = "account_login", IsArchived = "is_archived", LastAddressedHandle = "last_addressed_handle",
+        DisplayName = "display_name", GroupId = "group_id", IsFiltered = "is_filtered",
+        SuccessfulQuery = "successful_query", EngramId = "engram_id", ServerChangeToken = "server_change_token",
+        CkSyncState = "ck_sync_state", OriginalGroupId = "original_group_id",
+        LastReadMessageTimestamp = "last_read_message_timestamp", CloudkitRecordId = "cloudkit_record_id",
+        LastAddressedSimId = "last_addressed_sim_id", IsBlackholed = "is_blackholed",
+        SyndicationDate = "syndication_date", SyndicationType = "syndication_type", IsRecovered = "is_recovered",
+        IsDeletingIncomingMessages = "is_deleting_incoming_messages", IsPendingReview = "is_pending_review",
+    }
+}
+
+/// An address as a `handle` row holds it. The same address has a row for each service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HandleRow {
+    /// The address as Messages writes it: `+15550100001`, `a@example.org`, `242733`, `+15550100001(smsft)`.
+    pub id: String,
+    /// `iMessage`, `SMS`, `RCS`.
+    pub service: String,
+    /// Two letters, lower case.
+    pub country: Option<String>,
+    /// The address as it was typed or announced.
+    pub uncanonicalized_id: Option<String>,
+    /// Messages' own idea of one person: equal for handles of one person.
+    pub person_centric_id: Option<String>,
+}
+
+/// A chat that holds, or held, a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatRef {
+    /// `chat.guid`.
+    pub guid: String,
+    /// `chat.service_name`.
+    pub service: String,
+}
+
+/// A `message` row with everything joined to it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MessageRecord {
+    /// The row itself.
+    pub row: Row,
+    /// The address behind `handle_id`; `None` for 0 and for an id without a row.
+    pub handle: Option<String>,
+    /// The address behind `other_handle`.
+    pub other_handle: Option<String>,
+    /// Chats of `chat_message_join`, by chat ROWID.
+    pub chats: Vec<ChatRef>,
+    /// The chat and the `delete_date` of `chat_recoverable_message_join`: the message is in Recently Deleted.
+    pub recoverable: Option<(ChatRef, i64)>,
+    /// Rows of `attachment`, by ROWID.
+    pub attachments: Vec<Row>,
+    /// Blob columns of the row that were larger than the limit and were left out: column name and size in bytes.
+    pub too_large: Vec<(String, u64)>,
+}
+
+/// A `chat` row with everything joined to it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChatRecord {
+    /// The row itself.
+    pub row: Row,
+    /// Addresses of `chat_handle_join`, by handle ROWID.
+    pub members: Vec<String>,
+    /// `identifier` and `domain` of the chat's `chat_lookup` rows.
+    pub lookups: Vec<(String, String)>,
+}

@@ -1,0 +1,1 @@
+//! Where records come from. A source decides nothing.
