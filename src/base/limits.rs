@@ -35,6 +35,10 @@ pub const NESTING: usize = 64;
 /// Objects in one typedstream or keyed archive. Real ones stay below 200; one synthetic sample has 5,012.
 pub const OBJECTS: usize = 100_000;
 
+/// The type of a group of values in a typedstream, bytes. It is scanned for every group that has it. Real ones stay below
+/// 40.
+pub const TYPE_BYTES: usize = 1 << 10;
+
 /// How long opening waits for a file that another process holds: after `kill -9` the kernel keeps the lock until that
 /// process's I/O has ended.
 pub const LOCK_WAIT: Duration = Duration::from_secs(10);
