@@ -29,6 +29,15 @@ pub const VALUE_BYTES: usize = 16 << 20;
 /// One blob column of chat.db, bytes. Larger ones are kept out of memory and recorded as too large.
 pub const BLOB_BYTES: usize = 8 << 20;
 
+/// How long a read of chat.db waits for Messages to let go of it.
+pub const SOURCE_BUSY_WAIT: Duration = Duration::from_secs(5);
+
+/// Pause before the one repetition of a read of chat.db that was disturbed.
+pub const SOURCE_PAUSE: Duration = Duration::from_millis(200);
+
+/// Attempts at a copy of chat.db during which nobody writes to it.
+pub const SOURCE_COPY_ATTEMPTS: u32 = 3;
+
 /// Nesting of a typedstream, a property list or a keyed archive. Real ones stay below 10.
 pub const NESTING: usize = 64;
 
