@@ -1,1 +1,3 @@
-//! Where records come from. A source decides nothing.
+//! Where records come from. A source reads and decides nothing; it never sees the store.
+
+pub mod chatdb;

@@ -1,0 +1,370 @@
+//! Reading message rows with everything joined to them: inside one short transaction as they are, outside of it put
+//! together.
+
+use std::collections::HashMap;
+
+use rusqlite::Connection;
+use rusqlite::Row as SqlRow;
+use rusqlite::types::ValueRef;
+
+use crate::base::limits::BLOB_BYTES;
+use crate::model::record::ChatRef;
+use crate::model::record::Column;
+use crate::model::record::MessageColumn;
+use crate::model::record::MessageRecord;
+use crate::model::record::Row;
+use crate::model::record::Value;
+use crate::source::chatdb::Detail;
+use crate::source::chatdb::SourceRow;
+use crate::source::chatdb::fingerprint::Fingerprints;
+use crate::source::chatdb::schema::BODIES;
+use crate::source::chatdb::schema::Plan;
+use crate::source::chatdb::schema::Projection;
+use crate::source::chatdb::schema::Query;
+use crate::source::chatdb::schema::Tables;
+
+/// Result columns in front of a message's own: ROWID and the sizes of its bodies.
+const FIRST_OF_MESSAGE: usize = 1 + BODIES.len();
+
+/// What a connection knows of its database, until another one commits.
+pub(super) struct View {
+    /// `schema_version`: changes with every change of a table.
+    schema: i64,
+    /// `data_version`: changes with every commit of another connection.
+    commits: i64,
+    pub(super) plan: Plan,
+    pub(super) names: Names,
+}
+
+/// What ROWIDs of other tables stand for.
+pub(super) struct Names {
+    chats: HashMap<i64, ChatRef>,
+    pub(super) handles: HashMap<i64, String>,
+}
+
+impl View {
+    /// Looks at a database for the first time, inside a transaction.
+    pub(super) fn new(connection: &Connection) -> rusqlite::Result<Self> {
+        let (schema, commits) = versions(connection)?;
+        let plan = Plan::of(&Tables::probe(connection)?);
+        Ok(Self {
+            schema,
+            commits,
+            names: Names::read(connection, &plan)?,
+            plan,
+        })
+    }
+
+    /// Looks again, inside a transaction, if anything was committed in between.
+    pub(super) fn refresh(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let (schema, commits) = versions(connection)?;
+        if schema != self.schema {
+            *self = Self::new(connection)?;
+        } else if commits != self.commits {
+            self.names = Names::read(connection, &self.plan)?;
+            self.commits = commits;
+        }
+        Ok(())
+    }
+}
+
+/// `schema_version` and `data_version`. The first read of a transaction fixes what it sees, so both belong together.
+fn versions(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
+    Ok((
+        pragma(connection, "PRAGMA schema_version")?,
+        pragma(connection, "PRAGMA data_version")?,
+    ))
+}
+
+fn pragma(connection: &Connection, sql: &str) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached(sql)?
+        .query_row([], |row| row.get(0))
+}
+
+impl Names {
+    fn read(connection: &Connection, plan: &Plan) -> rusqlite::Result<Self> {
+        let mut chats = HashMap::new();
+        let mut statement = connection.prepare_cached(&plan.chat_names)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let chat = ChatRef {
+                guid: text(row, 1)?.unwrap_or_default(),
+                service: text(row, 2)?.unwrap_or_default(),
+            };
+            chats.insert(row.get(0)?, chat);
+        }
+        let mut handles = HashMap::new();
+        let mut statement = connection.prepare_cached(&plan.all_handles)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            handles.insert(row.get(0)?, text(row, 1)?.unwrap_or_default());
+        }
+        Ok(Self { chats, handles })
+    }
+}
+
+/// A range of ROWIDs to read.
+pub(super) struct Range {
+    /// The last one before the range.
+    pub(super) after: i64,
+    /// The last one of the range.
+    pub(super) last: i64,
+    /// Rows after which reading stops.
+    pub(super) rows: usize,
+    /// Bytes of bodies after which reading stops.
+    pub(super) bytes: u64,
+}
+
+/// Rows as a transaction left them, not put together yet.
+#[derive(Default)]
+pub(super) struct Batch {
+    rows: Vec<RawRow>,
+    /// Message, chat.
+    chats: Vec<(i64, i64)>,
+    /// Message, chat, date.
+    recoverable: Vec<(i64, i64, i64)>,
+    /// Message, attachment, row.
+    attachments: Vec<(i64, i64, Row)>,
+    /// Whether a limit ended the reading before the range ended.
+    pub(super) is_cut: bool,
+}
+
+struct RawRow {
+    rowid: i64,
+    bodies: [Option<u64>; 4],
+    row: Row,
+    too_large: Vec<(String, u64)>,
+}
+
+impl Batch {
+    /// Reads a range. Ranges must come in rising order.
+    pub(super) fn read(
+        &mut self,
+        connection: &Connection,
+        plan: &Plan,
+        range: &Range,
+        detail: Detail,
+    ) -> rusqlite::Result<()> {
+        let (messages, attachments) = match detail {
+            Detail::Full => (&plan.messages, &plan.attachments),
+            Detail::Outline => (&plan.outlines, &plan.attachment_outlines),
+        };
+        let Some(last) = self.read_messages(connection, messages, range, detail)? else {
+            return Ok(());
+        };
+        let joined = (range.after, last);
+        if let Some(sql) = &plan.chats {
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query(joined)?;
+            while let Some(row) = rows.next()? {
+                self.chats.push((integer(row, 0)?, integer(row, 1)?));
+            }
+        }
+        if let Some(sql) = &plan.recoverable {
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query(joined)?;
+            while let Some(row) = rows.next()? {
+                self.recoverable
+                    .push((integer(row, 0)?, integer(row, 1)?, integer(row, 2)?));
+            }
+        }
+        if let Some(query) = attachments {
+            let mut statement = connection.prepare_cached(&query.sql)?;
+            let mut rows = statement.query(joined)?;
+            while let Some(row) = rows.next()? {
+                let mut too_large = Vec::new();
+                let values = read_row(row, 2, &query.columns, &mut too_large)?;
+                let message = integer(row, 0)?;
+                self.note_large(message, too_large);
+                self.attachments.push((message, integer(row, 1)?, values));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the rows themselves. Returns the last ROWID.
+    fn read_messages(
+        &mut self,
+        connection: &Connection,
+        query: &Query,
+        range: &Range,
+        detail: Detail,
+    ) -> rusqlite::Result<Option<i64>> {
+        let limit = i64::try_from(range.rows).unwrap_or(i64::MAX);
+        let mut statement = connection.prepare_cached(&query.sql)?;
+        let mut rows = statement.query((range.after, range.last, limit))?;
+        let (mut count, mut bytes, mut last) = (0, 0, None);
+        while let Some(row) = rows.next()? {
+            let rowid = row.get(0)?;
+            let mut too_large = Vec::new();
+            let mut bodies = [None; 4];
+            for ((at, size), body) in bodies.iter_mut().enumerate().zip(BODIES) {
+                let Some(read) = row.get::<_, Option<i64>>(1 + at)?.map(i64::unsigned_abs) else {
+                    continue;
+                };
+                *size = Some(read);
+                if detail == Detail::Full {
+                    if usize::try_from(read).is_ok_and(|read| read <= BLOB_BYTES) {
+                        bytes += read;
+                    } else {
+                        too_large.push((name(MessageColumn::NAMES, body.index()), read));
+                    }
+                }
+            }
+            self.rows.push(RawRow {
+                rowid,
+                bodies,
+                row: read_row(row, FIRST_OF_MESSAGE, &query.columns, &mut too_large)?,
+                too_large,
+            });
+            last = Some(rowid);
+            count += 1;
+            if count >= range.rows || bytes >= range.bytes {
+                self.is_cut = true;
+                break;
+            }
+        }
+        Ok(last)
+    }
+
+    /// Adds what was too large in an attachment's row to its message.
+    fn note_large(&mut self, message: i64, columns: Vec<(String, u64)>) {
+        if columns.is_empty() {
+            return;
+        }
+        if let Ok(at) = self.rows.binary_search_by_key(&message, |row| row.rowid)
+            && let Some(row) = self.rows.get_mut(at)
+        {
+            let named = |(column, size)| (format!("attachment.{column}"), size);
+            row.too_large.extend(columns.into_iter().map(named));
+        }
+    }
+
+    /// Puts the rows together with what is joined to them.
+    pub(super) fn assemble(
+        mut self,
+        names: &Names,
+        fingerprints: &mut Fingerprints,
+    ) -> Vec<SourceRow> {
+        self.chats.sort_unstable();
+        self.recoverable.sort_unstable();
+        self.attachments
+            .sort_unstable_by_key(|(message, attachment, _row)| (*message, *attachment));
+        let mut chats = self.chats.into_iter().peekable();
+        let mut recoverable = self.recoverable.into_iter().peekable();
+        let mut attachments = self.attachments.into_iter().peekable();
+        let mut rows = Vec::with_capacity(self.rows.len());
+        for raw in self.rows {
+            let rowid = raw.rowid;
+            let address = |column| names.handles.get(&raw.row.integer(column)).cloned();
+            let mut record = MessageRecord {
+                handle: address(MessageColumn::HandleId),
+                other_handle: address(MessageColumn::OtherHandle),
+                row: raw.row,
+                too_large: raw.too_large,
+                ..MessageRecord::default()
+            };
+            while let Some((message, chat)) = chats.next_if(|(message, ..)| *message <= rowid) {
+                if message == rowid {
+                    record.chats.extend(names.chats.get(&chat).cloned());
+                }
+            }
+            while let Some((message, chat, date)) =
+                recoverable.next_if(|(message, ..)| *message <= rowid)
+            {
+                if message == rowid && record.recoverable.is_none() {
+                    record.recoverable = names.chats.get(&chat).map(|chat| (chat.clone(), date));
+                }
+            }
+            while let Some((message, _attachment, row)) =
+                attachments.next_if(|(message, ..)| *message <= rowid)
+            {
+                if message == rowid {
+                    record.attachments.push(row);
+                }
+            }
+            rows.push(SourceRow {
+                rowid,
+                fingerprint: fingerprints.of(&record, raw.bodies),
+                record,
+            });
+        }
+        rows
+    }
+}
+
+/// Reads the columns of a projection, the first of which is the result's column `first`. Null and 0 are not told apart:
+/// both are null. Values that are too large are left out and noted.
+pub(super) fn read_row(
+    row: &SqlRow<'_>,
+    first: usize,
+    columns: &Projection,
+    too_large: &mut Vec<(String, u64)>,
+) -> rusqlite::Result<Row> {
+    let mut values = Vec::with_capacity(columns.known.last().map_or(0, |last| last + 1));
+    let mut at = first;
+    for number in &columns.known {
+        match value(row.get_ref(at)?) {
+            Ok(Value::Null) => {}
+            Ok(value) => {
+                values.resize_with(*number, Value::default);
+                values.push(value);
+            }
+            Err(size) => too_large.push((name(columns.names, *number), size)),
+        }
+        at += 1;
+    }
+    let mut extra = Vec::new();
+    for unknown in &columns.unknown {
+        match value(row.get_ref(at)?) {
+            Ok(Value::Null) => {}
+            Ok(value) => extra.push((unknown.clone(), value)),
+            Err(size) => too_large.push((unknown.clone(), size)),
+        }
+        at += 1;
+    }
+    Ok(Row { values, extra })
+}
+
+fn name(names: &[&str], number: usize) -> String {
+    names.get(number).copied().unwrap_or_default().to_owned()
+}
+
+/// A value as SQLite holds it; text that is no UTF-8 as its bytes. `Err` with the size of one that is too large.
+fn value(value: ValueRef<'_>) -> Result<Value, u64> {
+    Ok(match value {
+        ValueRef::Null | ValueRef::Integer(0) | ValueRef::Real(0.0) => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(number),
+        ValueRef::Real(number) => Value::Real(number),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) if bytes.len() > BLOB_BYTES => {
+            return Err(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        }
+        ValueRef::Text(bytes) => match str::from_utf8(bytes) {
+            Ok(text) => Value::Text(text.to_owned()),
+            Err(_not_utf8) => Value::Blob(bytes.to_vec()),
+        },
+        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
+    })
+}
+
+/// A name or address: text, whatever its type is; bytes that are no UTF-8 are replaced. `None` for null and empty.
+pub(super) fn text(row: &SqlRow<'_>, at: usize) -> rusqlite::Result<Option<String>> {
+    let text = match row.get_ref(at)? {
+        ValueRef::Null => return Ok(None),
+        ValueRef::Integer(number) => number.to_string(),
+        ValueRef::Real(number) => number.to_string(),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+            String::from_utf8_lossy(bytes).into_owned()
+        }
+    };
+    Ok((!text.is_empty()).then_some(text))
+}
+
+/// A ROWID or date; 0 for anything that is none.
+pub(super) fn integer(row: &SqlRow<'_>, at: usize) -> rusqlite::Result<i64> {
+    Ok(match row.get_ref(at)? {
+        ValueRef::Integer(number) => number,
+        ValueRef::Null | ValueRef::Real(_) | ValueRef::Text(_) | ValueRef::Blob(_) => 0,
+    })
+}
