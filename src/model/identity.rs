@@ -1,1 +1,0 @@
-//! Which chat rows are one conversation (D9).
