@@ -7,6 +7,7 @@
 //! | `ep` | array of the numbers of edited parts |
 //! | `rp` | array of the numbers of unsent parts |
 //! | `ust` | truth value, present on edits |
+//! | `tmp` | keyed archive: translations made by the owner's device, in arrays by part number |
 //!
 //! Other keys are not read here; the raw bytes stay in the store.
 //!
@@ -15,6 +16,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::time::AppleTime;
+use crate::codec::keyed_archive;
 use crate::codec::property_list;
 use crate::codec::property_list::Plist;
 use crate::codec::property_list::PlistError;
@@ -54,6 +56,10 @@ pub fn decode(bytes: &[u8]) -> Result<SummaryInfo, PlistError> {
     }
     Ok(SummaryInfo {
         parts: parts.into_values().collect(),
+        translations: list
+            .get("tmp")
+            .and_then(Plist::as_data)
+            .and_then(|archive| keyed_archive::decode(archive).ok()),
     })
 }
 
@@ -62,6 +68,9 @@ pub fn decode(bytes: &[u8]) -> Result<SummaryInfo, PlistError> {
 pub struct SummaryInfo {
     /// The parts that the message had when it was sent, by rising number. Empty when nothing happened to it.
     pub parts: Vec<Part>,
+    /// Translations, as they are: an array by part number of `translatedText`, `translationLanguage` and
+    /// `sourceLanguage`. `None` when there are none or they cannot be read: they can be made again.
+    pub translations: Option<Plist>,
 }
 
 impl SummaryInfo {

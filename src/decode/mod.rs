@@ -1,1 +1,3 @@
 //! Records to changes, per source. Pure.
+
+pub mod inspect;
