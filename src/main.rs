@@ -1,3 +1,7 @@
 //! The `footbridge` program: reads its arguments, does what they say, and exits with the code of the answer.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    footbridge::cli::main()
+}

@@ -42,7 +42,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rusqlite", &["source::chatdb"]),
     ("tracing_subscriber", &["cli"]),
     ("unicode_normalization", &["store"]),
-    ("unicode_segmentation", &["store"]),
+    ("unicode_segmentation", &["store", "cli"]),
     ("unicode_width", &["cli"]),
 ];
 

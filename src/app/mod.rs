@@ -1,1 +1,4 @@
 //! What a person can ask of the archive, as plain values for the command line to print.
+
+pub mod check;
+pub mod config;

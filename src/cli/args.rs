@@ -1,0 +1,222 @@
+//! The arguments. Every flag has a sentence, its default and its unit; help fits 80 columns.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::Parser;
+use clap::Subcommand;
+use clap::ValueEnum;
+use clap_complete::Shell;
+
+use crate::base::ids::ChangeNumber;
+use crate::cli::when::When;
+use crate::cli::when::parse_here;
+
+/// The variable is read by `app::config`; clap's own `env` would read it here.
+const DATA_HELP: &str = "Archive file [default: FOOTBRIDGE_DATA, else the platform's data folder]";
+
+/// Keeps a whole iMessage history in one file, and answers every question about it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "footbridge",
+    version,
+    max_term_width = 80,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = "Exit codes: 0 done, 1 failed (trying again may help), 2 wrong arguments,\n\
+                  3 you must act, 4 the archive is locked, newer or damaged, 70 a bug."
+)]
+pub struct Arguments {
+    /// The archive file.
+    #[arg(long, global = true, value_name = "FILE", help = DATA_HELP)]
+    pub data: Option<PathBuf>,
+
+    /// Print one JSON object a line instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be asked.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Look for what could go wrong on this computer.
+    ///
+    /// Looks at the system's version, the clock, permission to read Messages, the archive's place and the disk. Changes
+    /// nothing. Ends with exit code 3 when you must act.
+    Check,
+
+    /// Print a script that completes footbridge's arguments in a shell.
+    Completions(CompletionsArgs),
+}
+
+/// `footbridge import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Messages database to read [default: this Mac's own].
+    ///
+    /// It is opened read-only, also while Messages is running. Copy a database together with the `-wal` file beside it.
+    #[arg(long, value_name = "PATH")]
+    pub chat_db: Option<PathBuf>,
+
+    /// Folder of the attachments [default: `Attachments` beside the database].
+    #[arg(long, value_name = "DIR")]
+    pub attachments: Option<PathBuf>,
+
+    /// Country of numbers without a country code, such as `DE`.
+    ///
+    /// Two letters (ISO 3166). [default: the country of your own number, else of most other numbers]
+    #[arg(long, value_name = "COUNTRY")]
+    pub region: Option<String>,
+}
+
+/// `footbridge show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The conversation: its name, a member's name or address, or its key.
+    pub conversation: String,
+
+    /// Only messages of this time and later, such as `2024-03`.
+    #[arg(long, value_name = "TIME", value_parser = parse_here)]
+    pub since: Option<When>,
+
+    /// Only messages up to the end of this time, such as `2024-03`.
+    #[arg(long, value_name = "TIME", value_parser = parse_here)]
+    pub until: Option<When>,
+
+    /// At most so many messages, the latest ones; 0 shows all.
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    pub limit: usize,
+}
+
+/// `footbridge search`.
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// Words that all occur: `"a phrase"` in quotes, a beginning as `word*`.
+    #[arg(required = true)]
+    pub words: Vec<String>,
+
+    /// Only in this conversation: its name, a member, or its key.
+    #[arg(long = "in", value_name = "CONVERSATION")]
+    pub conversation: Option<String>,
+
+    /// Only from this person: a name, an address, or `me`.
+    #[arg(long, value_name = "PERSON")]
+    pub from: Option<String>,
+
+    /// Only messages of this time and later, such as `2024-03`.
+    #[arg(long, value_name = "TIME", value_parser = parse_here)]
+    pub since: Option<When>,
+
+    /// Only messages up to the end of this time, such as `2024-03`.
+    #[arg(long, value_name = "TIME", value_parser = parse_here)]
+    pub until: Option<When>,
+
+    /// Only this kind of message [default: all].
+    #[arg(long, value_enum)]
+    pub kind: Option<SearchKind>,
+
+    /// At most so many messages, the latest ones; 0 shows all.
+    #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+    pub limit: usize,
+}
+
+/// What a search looks among.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SearchKind {
+    /// Messages with text.
+    Text,
+    /// Messages with attachments.
+    Attachment,
+    /// Messages with a link.
+    Link,
+    /// Renames, members coming and going, and the like.
+    Announcement,
+}
+
+/// `footbridge explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A message's GUID, or words of its text.
+    #[arg(value_name = "GUID | TEXT")]
+    pub message: String,
+}
+
+/// `footbridge export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// How to write it.
+    #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
+    pub format: ExportFormat,
+
+    /// Where to write it [default: stdout].
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Only this conversation: its name, a member, or its key.
+    #[arg(long, value_name = "CONVERSATION")]
+    pub conversation: Option<String>,
+
+    /// Only conversations with this address.
+    #[arg(long, value_name = "HANDLE")]
+    pub with: Option<String>,
+
+    /// Only messages of this time and later, such as `2024-03`.
+    #[arg(long, value_name = "TIME", value_parser = parse_here)]
+    pub since: Option<When>,
+
+    /// Only messages up to the end of this time, such as `2024-03`.
+    #[arg(long, value_name = "TIME", value_parser = parse_here)]
+    pub until: Option<When>,
+
+    /// Only what is new or changed since the `change` of an earlier export.
+    #[arg(long, value_name = "CHANGE", value_parser = parse_change)]
+    pub after: Option<ChangeNumber>,
+}
+
+/// How an export is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// One JSON object a line, with everything that is known.
+    Jsonl,
+    /// Text to read.
+    Txt,
+}
+
+/// `footbridge quarantine`.
+#[derive(Debug, Args)]
+pub struct QuarantineArgs {
+    /// What to do with the records that cannot be read.
+    #[command(subcommand)]
+    pub action: QuarantineAction,
+}
+
+/// `footbridge quarantine list` and `retry`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum QuarantineAction {
+    /// List them with the reasons.
+    List,
+    /// Decode them again.
+    Retry,
+}
+
+/// `footbridge backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// Where to write the copy; the file must not exist.
+    pub file: PathBuf,
+}
+
+/// `footbridge completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    pub shell: Shell,
+}
+
+fn parse_change(text: &str) -> Result<ChangeNumber, std::num::ParseIntError> {
+    text.parse().map(ChangeNumber)
+}

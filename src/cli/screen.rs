@@ -1,0 +1,65 @@
+//! What stdout can show: how wide it is, and whether it can show bold.
+
+use std::io;
+use std::io::IsTerminal;
+
+/// Columns where stdout is no terminal, and at most where it is one: longer lines are hard to read.
+const COLUMNS: usize = 100;
+
+/// Columns at least: below, wrapping would leave a word a line.
+const LEAST_COLUMNS: usize = 40;
+
+/// Where the answer is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Screen {
+    /// Columns to wrap at.
+    pub columns: usize,
+    bold: bool,
+}
+
+impl Screen {
+    /// Standard output as it is. `no_color` is the `NO_COLOR` of the environment.
+    pub fn stdout(no_color: bool) -> Self {
+        let out = io::stdout();
+        let terminal = out.is_terminal();
+        let columns = rustix::termios::tcgetwinsize(&out).map_or(0, |size| size.ws_col);
+        Self::new(usize::from(columns), terminal && !no_color)
+    }
+
+    /// A screen of so many columns; zero means that nobody knows.
+    pub fn new(columns: usize, bold: bool) -> Self {
+        let columns = if columns == 0 { COLUMNS } else { columns };
+        Self {
+            columns: columns.clamp(LEAST_COLUMNS, COLUMNS),
+            bold,
+        }
+    }
+
+    /// Marks a hit of a search: bold, or between brackets where bold cannot be shown.
+    pub fn mark(self, hit: &str) -> String {
+        if self.bold {
+            format!("\u{1b}[1m{hit}\u{1b}[0m")
+        } else {
+            format!("[{hit}]")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Screen;
+
+    #[test]
+    fn the_width_stays_readable() {
+        let columns = [0, 10, 72, 300].map(|columns| Screen::new(columns, false).columns);
+
+        assert_eq!(columns, [100, 40, 72, 100]);
+    }
+
+    #[test]
+    fn a_hit_is_marked_without_bold_too() {
+        let marks = [true, false].map(|bold| Screen::new(80, bold).mark("word"));
+
+        assert_eq!(marks, ["\u{1b}[1mword\u{1b}[0m", "[word]"]);
+    }
+}
