@@ -18,6 +18,13 @@ use footbridge::cli::args::Arguments;
 /// Columns of every help text.
 const HELP_COLUMNS: usize = 80;
 
+/// `good` as Messages stores it: a typedstream of an attributed string, from the sample.
+const ATTRIBUTED_BODY: &[u8] = b"\x04\x0bstreamtyped\x81\xe8\x03\x84\x01@\x84\x84\x84\x19NSMutableAttributedString\x00\x84\x84\x12NSA\
+    ttributedString\x00\x84\x84\x08NSObject\x00\x85\x92\x84\x84\x84\x0fNSMutableString\x01\x84\x84\x08NS\
+    String\x01\x95\x84\x01+\x04good\x86\x84\x02iI\x01\x04\x92\x84\x84\x84\x0cNSDictionary\x00\x95\x84\
+    \x01i\x01\x92\x84\x98\x98\x1d__kIMMessagePartAttributeName\x86\x92\x84\x84\x84\x08NSNumber\x00\x84\
+    \x84\x07NSValue\x00\x95\x84\x01*\x84\x9b\x9b\x00\x86\x86\x86";
+
 /// A folder of its own that stands for the owner's home.
 struct Home(tempfile::TempDir);
 
@@ -205,6 +212,31 @@ fn check_answers_in_json_lines() {
         })
         .collect();
     assert_eq!(checks, ["system", "clock", "messages", "archive", "space"]);
+}
+
+#[test]
+fn a_blob_is_shown_as_json() {
+    let home = Home::new();
+    fs::write(home.path().join("blob"), ATTRIBUTED_BODY).unwrap();
+
+    let people = home.answer(&["decode", "typedstream", "blob"]);
+    let line = home.output(&["decode", "typedstream", "blob", "--json"]);
+
+    insta::assert_snapshot!(people);
+    assert_eq!(String::from_utf8(line.stdout).unwrap().lines().count(), 1);
+}
+
+#[test]
+fn a_blob_of_another_kind_is_refused_with_the_kinds_there_are() {
+    let home = Home::new();
+    fs::write(home.path().join("blob"), ATTRIBUTED_BODY).unwrap();
+
+    insta::assert_snapshot!(home.answer(&["decode", "summary-info", "blob"]));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    insta::assert_snapshot!(Home::new().answer(&["decode", "payload", "no\u{1b}[2Jthing"]));
 }
 
 #[test]

@@ -6,14 +6,23 @@ use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
 use clap::ValueEnum;
+use clap::builder::PossibleValuesParser;
+use clap::builder::TypedValueParser;
 use clap_complete::Shell;
 
+use crate::app::decode::BlobKind;
 use crate::base::ids::ChangeNumber;
 use crate::cli::when::When;
 use crate::cli::when::parse_here;
 
 /// The variable is read by `app::config`; clap's own `env` would read it here.
 const DATA_HELP: &str = "Archive file [default: FOOTBRIDGE_DATA, else the platform's data folder]";
+
+const DECODE_EXAMPLE: &str = "\
+To cut a blob out of a copy of the database:
+  sqlite3 chat.db \"SELECT writefile('blob', attributedBody)
+    FROM message WHERE guid = 'GUID'\"
+  footbridge decode typedstream blob";
 
 /// Keeps a whole iMessage history in one file, and answers every question about it.
 #[derive(Debug, Parser)]
@@ -51,6 +60,10 @@ pub enum Command {
 
     /// Print a script that completes footbridge's arguments in a shell.
     Completions(CompletionsArgs),
+
+    /// Show one blob of a Messages database as JSON, for bug reports.
+    #[command(after_help = DECODE_EXAMPLE)]
+    Decode(DecodeArgs),
 }
 
 /// `footbridge import`.
@@ -210,11 +223,27 @@ pub struct BackupArgs {
     pub file: PathBuf,
 }
 
+/// `footbridge decode`.
+#[derive(Debug, Args)]
+pub struct DecodeArgs {
+    /// What the blob is: `attributedBody`, `message_summary_info`, `payload_data` or `chat.properties`.
+    #[arg(value_parser = blob_kinds())]
+    pub kind: BlobKind,
+
+    /// File that holds the blob and nothing else; `-` is standard input.
+    pub file: PathBuf,
+}
+
 /// `footbridge completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
     /// The shell.
     pub shell: Shell,
+}
+
+fn blob_kinds() -> impl TypedValueParser<Value = BlobKind> {
+    PossibleValuesParser::new(BlobKind::ALL.map(BlobKind::name))
+        .try_map(|name| name.parse::<BlobKind>())
 }
 
 fn parse_change(text: &str) -> Result<ChangeNumber, std::num::ParseIntError> {

@@ -50,8 +50,14 @@ impl Session<'_> {
 
     /// Writes one value as a line of JSON.
     fn print_json(&mut self, value: &impl serde::Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut *self.out, value)?;
-        writeln!(self.out)
+        let json = serde_json::to_string(value)?;
+        writeln!(self.out, "{}", text::escape_json(&json))
+    }
+
+    /// Writes one value as JSON over several lines, for people.
+    fn print_pretty_json(&mut self, value: &impl serde::Serialize) -> io::Result<()> {
+        let json = serde_json::to_string_pretty(value)?;
+        writeln!(self.out, "{}", text::escape_json(&json))
     }
 }
 
@@ -90,6 +96,7 @@ fn dispatch(command: Command, session: &mut Session<'_>) -> Result<Exit, Failure
     match command {
         Command::Check => commands::check::run(session),
         Command::Completions(args) => commands::completions::run(&args, session),
+        Command::Decode(args) => commands::decode::run(&args, session),
     }
 }
 

@@ -101,6 +101,26 @@ fn class(c: char) -> Class {
     }
 }
 
+/// JSON that cannot drive a terminal and means the same: what [`Clean`] would change is written as an escape.
+///
+/// serde escapes the C0 controls; the others stand only inside strings, where an escape may take their place.
+pub fn escape_json(json: &str) -> Cow<'_, str> {
+    let stays = |c: char| c.is_ascii() && c != '\u{7f}' || !c.is_ascii() && class(c) == Class::Text;
+    if json.chars().all(stays) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if stays(c) {
+            escaped.push(c);
+        } else {
+            let escape = format!("\\u{:04x}", u32::from(c));
+            escaped.push_str(&escape);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
 /// Columns that a text takes on a terminal.
 pub fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
@@ -249,6 +269,23 @@ mod tests {
         let text = "na\u{ef}ve \u{5d0}\u{5d1} \u{928}\u{94d}\u{200d} \u{1f469}\u{200d}\u{1f4bb} ~";
 
         assert_eq!(Clean::line(text), Clean(Cow::Borrowed(text)));
+    }
+
+    #[test]
+    fn json_means_the_same_and_cannot_drive_the_terminal() {
+        let hostile = "a\u{1b}[2J\u{9b}2J\u{7f}\u{202e}b\u{1f469}\u{200d}\u{1f4bb}\n";
+
+        let json = serde_json::to_string_pretty(&[hostile]).unwrap();
+        let escaped = escape_json(&json);
+
+        assert_eq!(
+            serde_json::from_str::<[String; 1]>(&escaped).unwrap(),
+            [hostile]
+        );
+        assert_eq!(
+            escaped,
+            "[\n  \"a\\u001b[2J\\u009b2J\\u007f\\u202eb\u{1f469}\u{200d}\u{1f4bb}\\n\"\n]"
+        );
     }
 
     #[test]
