@@ -97,8 +97,8 @@ fn read_chats(
     members.sort_unstable();
     for (chat, handle) in members {
         let chat = places.get(&chat).and_then(|place| chats.get_mut(*place));
-        if let (Some(chat), Some(address)) = (chat, names.handles.get(&handle)) {
-            chat.members.push(address.clone());
+        if let (Some(chat), Some(address)) = (chat, names.address(handle)) {
+            chat.members.push(address);
         }
     }
 

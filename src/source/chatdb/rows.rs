@@ -18,13 +18,11 @@ use crate::source::chatdb::Detail;
 use crate::source::chatdb::SourceRow;
 use crate::source::chatdb::fingerprint::Fingerprints;
 use crate::source::chatdb::schema::BODIES;
+use crate::source::chatdb::schema::MessageQuery;
 use crate::source::chatdb::schema::Plan;
 use crate::source::chatdb::schema::Projection;
 use crate::source::chatdb::schema::Query;
 use crate::source::chatdb::schema::Tables;
-
-/// Result columns in front of a message's own: ROWID and the sizes of its bodies.
-const FIRST_OF_MESSAGE: usize = 1 + BODIES.len();
 
 /// What a connection knows of its database, until another one commits.
 pub(super) struct View {
@@ -39,7 +37,7 @@ pub(super) struct View {
 /// What ROWIDs of other tables stand for.
 pub(super) struct Names {
     chats: HashMap<i64, ChatRef>,
-    pub(super) handles: HashMap<i64, String>,
+    handles: HashMap<i64, String>,
 }
 
 impl View {
@@ -83,6 +81,11 @@ fn pragma(connection: &Connection, sql: &str) -> rusqlite::Result<i64> {
 }
 
 impl Names {
+    /// The address of a handle; `None` for 0 and for one that is gone.
+    pub(super) fn address(&self, handle: i64) -> Option<String> {
+        self.handles.get(&handle).cloned()
+    }
+
     fn read(connection: &Connection, plan: &Plan) -> rusqlite::Result<Self> {
         let mut chats = HashMap::new();
         let mut statement = connection.prepare_cached(&plan.chat_names)?;
@@ -119,7 +122,10 @@ pub(super) struct Range {
 /// Rows as a transaction left them, not put together yet.
 #[derive(Default)]
 pub(super) struct Batch {
-    rows: Vec<RawRow>,
+    /// By ROWID; the joined parts of their records are missing.
+    rows: Vec<SourceRow>,
+    /// Of each row, the sizes of its bodies.
+    bodies: Vec<[Option<u64>; BODIES.len()]>,
     /// Message, chat.
     chats: Vec<(i64, i64)>,
     /// Message, chat, date.
@@ -128,13 +134,8 @@ pub(super) struct Batch {
     attachments: Vec<(i64, i64, Row)>,
     /// Whether a limit ended the reading before the range ended.
     pub(super) is_cut: bool,
-}
-
-struct RawRow {
-    rowid: i64,
-    bodies: [Option<u64>; 4],
-    row: Row,
-    too_large: Vec<(String, u64)>,
+    /// Where a row's values are gathered.
+    scratch: Row,
 }
 
 impl Batch {
@@ -187,18 +188,19 @@ impl Batch {
     fn read_messages(
         &mut self,
         connection: &Connection,
-        query: &Query,
+        query: &MessageQuery,
         range: &Range,
         detail: Detail,
     ) -> rusqlite::Result<Option<i64>> {
         let limit = i64::try_from(range.rows).unwrap_or(i64::MAX);
-        let mut statement = connection.prepare_cached(&query.sql)?;
+        let mut statement = connection.prepare_cached(&query.usual.sql)?;
         let mut rows = statement.query((range.after, range.last, limit))?;
         let (mut count, mut bytes, mut last) = (0, 0, None);
+        let mut with_rare = Vec::new();
         while let Some(row) = rows.next()? {
             let rowid = row.get(0)?;
             let mut too_large = Vec::new();
-            let mut bodies = [None; 4];
+            let mut bodies = [None; BODIES.len()];
             for ((at, size), body) in bodies.iter_mut().enumerate().zip(BODIES) {
                 let Some(read) = row.get::<_, Option<i64>>(1 + at)?.map(i64::unsigned_abs) else {
                     continue;
@@ -212,11 +214,27 @@ impl Batch {
                     }
                 }
             }
-            self.rows.push(RawRow {
+            if !matches!(row.get_ref(MessageQuery::FIRST - 1)?, ValueRef::Null) {
+                with_rare.push(self.rows.len());
+            }
+            let usual = &query.usual.columns;
+            let scratch = &mut self.scratch;
+            read_into(scratch, row, MessageQuery::FIRST, usual, &mut too_large)?;
+            // As large as needed and no larger: many rows are in memory at once.
+            let mut values = Vec::with_capacity(scratch.values.len());
+            values.append(&mut scratch.values);
+            self.bodies.push(bodies);
+            self.rows.push(SourceRow {
                 rowid,
-                bodies,
-                row: read_row(row, FIRST_OF_MESSAGE, &query.columns, &mut too_large)?,
-                too_large,
+                record: MessageRecord {
+                    row: Row {
+                        values,
+                        extra: Vec::new(),
+                    },
+                    too_large,
+                    ..MessageRecord::default()
+                },
+                fingerprint: 0,
             });
             last = Some(rowid);
             count += 1;
@@ -225,7 +243,34 @@ impl Batch {
                 break;
             }
         }
+        drop(rows);
+        self.read_rare(connection, &query.rare, &with_rare)?;
         Ok(last)
+    }
+
+    /// Completes some of the rows with their rare columns.
+    fn read_rare(
+        &mut self,
+        connection: &Connection,
+        query: &Query,
+        places: &[usize],
+    ) -> rusqlite::Result<()> {
+        let mut statement = connection.prepare_cached(&query.sql)?;
+        for place in places {
+            let Some(SourceRow { rowid, record, .. }) = self.rows.get_mut(*place) else {
+                continue;
+            };
+            statement.query_row([*rowid], |row| {
+                read_into(
+                    &mut record.row,
+                    row,
+                    1,
+                    &query.columns,
+                    &mut record.too_large,
+                )
+            })?;
+        }
+        Ok(())
     }
 
     /// Adds what was too large in an attachment's row to its message.
@@ -237,7 +282,7 @@ impl Batch {
             && let Some(row) = self.rows.get_mut(at)
         {
             let named = |(column, size)| (format!("attachment.{column}"), size);
-            row.too_large.extend(columns.into_iter().map(named));
+            row.record.too_large.extend(columns.into_iter().map(named));
         }
     }
 
@@ -254,17 +299,12 @@ impl Batch {
         let mut chats = self.chats.into_iter().peekable();
         let mut recoverable = self.recoverable.into_iter().peekable();
         let mut attachments = self.attachments.into_iter().peekable();
-        let mut rows = Vec::with_capacity(self.rows.len());
-        for raw in self.rows {
-            let rowid = raw.rowid;
-            let address = |column| names.handles.get(&raw.row.integer(column)).cloned();
-            let mut record = MessageRecord {
-                handle: address(MessageColumn::HandleId),
-                other_handle: address(MessageColumn::OtherHandle),
-                row: raw.row,
-                too_large: raw.too_large,
-                ..MessageRecord::default()
-            };
+        for (row, bodies) in self.rows.iter_mut().zip(self.bodies) {
+            let (rowid, record) = (row.rowid, &mut row.record);
+            let handle = record.row.integer(MessageColumn::HandleId);
+            let other_handle = record.row.integer(MessageColumn::OtherHandle);
+            record.handle = names.address(handle);
+            record.other_handle = names.address(other_handle);
             while let Some((message, chat)) = chats.next_if(|(message, ..)| *message <= rowid) {
                 if message == rowid {
                     record.chats.extend(names.chats.get(&chat).cloned());
@@ -284,60 +324,70 @@ impl Batch {
                     record.attachments.push(row);
                 }
             }
-            rows.push(SourceRow {
-                rowid,
-                fingerprint: fingerprints.of(&record, raw.bodies),
-                record,
-            });
+            row.fingerprint = fingerprints.of(record, bodies);
         }
-        rows
+        self.rows
     }
 }
 
-/// Reads the columns of a projection, the first of which is the result's column `first`. Null and 0 are not told apart:
-/// both are null. Values that are too large are left out and noted.
+/// Reads the columns of a projection, the first of which is the result's column `first`.
 pub(super) fn read_row(
     row: &SqlRow<'_>,
     first: usize,
     columns: &Projection,
     too_large: &mut Vec<(String, u64)>,
 ) -> rusqlite::Result<Row> {
-    let mut values = Vec::with_capacity(columns.known.last().map_or(0, |last| last + 1));
+    let mut values = Row::default();
+    read_into(&mut values, row, first, columns, too_large)?;
+    Ok(values)
+}
+
+/// Adds columns to a row that has none with higher numbers. Null and 0 are not told apart: both are null. Values that
+/// are too large are left out and noted.
+fn read_into(
+    into: &mut Row,
+    row: &SqlRow<'_>,
+    first: usize,
+    columns: &Projection,
+    too_large: &mut Vec<(String, u64)>,
+) -> rusqlite::Result<()> {
     let mut at = first;
     for number in &columns.known {
         match value(row.get_ref(at)?) {
-            Ok(Value::Null) => {}
-            Ok(value) => {
-                values.resize_with(*number, Value::default);
-                values.push(value);
+            Ok(None) => {}
+            Ok(Some(value)) => {
+                into.values.resize_with(*number, Value::default);
+                into.values.push(value);
             }
             Err(size) => too_large.push((name(columns.names, *number), size)),
         }
         at += 1;
     }
-    let mut extra = Vec::new();
     for unknown in &columns.unknown {
         match value(row.get_ref(at)?) {
-            Ok(Value::Null) => {}
-            Ok(value) => extra.push((unknown.clone(), value)),
+            Ok(None) => {}
+            Ok(Some(value)) => into.extra.push((unknown.clone(), value)),
             Err(size) => too_large.push((unknown.clone(), size)),
         }
         at += 1;
     }
-    Ok(Row { values, extra })
+    Ok(())
 }
 
 fn name(names: &[&str], number: usize) -> String {
     names.get(number).copied().unwrap_or_default().to_owned()
 }
 
-/// A value as SQLite holds it; text that is no UTF-8 as its bytes. `Err` with the size of one that is too large.
-fn value(value: ValueRef<'_>) -> Result<Value, u64> {
-    Ok(match value {
-        ValueRef::Null | ValueRef::Integer(0) | ValueRef::Real(0.0) => Value::Null,
+/// A value as SQLite holds it; text that is no UTF-8 as its bytes. `None` for null and 0, `Err` with the size of one
+/// that is too large.
+#[inline]
+fn value(value: ValueRef<'_>) -> Result<Option<Value>, u64> {
+    let is_large = |bytes: &[u8]| bytes.len() > BLOB_BYTES;
+    Ok(Some(match value {
+        ValueRef::Null | ValueRef::Integer(0) | ValueRef::Real(0.0) => return Ok(None),
         ValueRef::Integer(number) => Value::Integer(number),
         ValueRef::Real(number) => Value::Real(number),
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) if bytes.len() > BLOB_BYTES => {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) if is_large(bytes) => {
             return Err(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         }
         ValueRef::Text(bytes) => match str::from_utf8(bytes) {
@@ -345,7 +395,7 @@ fn value(value: ValueRef<'_>) -> Result<Value, u64> {
             Err(_not_utf8) => Value::Blob(bytes.to_vec()),
         },
         ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
-    })
+    }))
 }
 
 /// A name or address: text, whatever its type is; bytes that are no UTF-8 are replaced. `None` for null and empty.

@@ -24,6 +24,9 @@ pub(super) const BODIES: [MessageColumn; 4] = [
     MessageColumn::MessageSummaryInfo,
 ];
 
+/// Columns of `message` from this number on hold nothing in most rows.
+const RARE_FROM: usize = MessageColumn::DateEdited as usize + 1;
+
 /// The tables of a database and their columns, as they are written there, by name in lower case.
 pub(super) struct Tables(HashMap<String, Vec<String>>);
 
@@ -142,6 +145,31 @@ impl Projection {
         self
     }
 
+    /// The columns below a number, and the others.
+    fn split(mut self, number: usize) -> (Self, Self) {
+        let below = self.known.partition_point(|known| *known < number);
+        let others = Self {
+            known: self.known.split_off(below),
+            unknown: std::mem::take(&mut self.unknown),
+            names: self.names,
+            sql: self.sql.split_off(below),
+        };
+        (self, others)
+    }
+
+    /// Whether any column holds something, as SQL. Without `+`, text that reads `0` would be taken for the number.
+    fn holds_something(&self) -> String {
+        let tests: Vec<String> = self
+            .sql
+            .iter()
+            .map(|column| format!("+{column} <> 0"))
+            .collect();
+        match tests.as_slice() {
+            [] => "NULL".to_owned(),
+            tests => format!("CASE WHEN {} THEN 1 END", tests.join(" OR ")),
+        }
+    }
+
     /// As a list for `SELECT`, each column with a prefix; begins with a comma.
     fn list(&self, prefix: &str) -> String {
         self.sql.iter().fold(String::new(), |mut list, column| {
@@ -159,12 +187,57 @@ pub(super) struct Query {
     pub(super) columns: Projection,
 }
 
+/// The queries for messages. Asking SQLite for a value costs more than SQLite's looking at it, so the columns that
+/// rarely hold something are asked for only where one of them does.
+pub(super) struct MessageQuery {
+    /// ROWID, the sizes of the [`BODIES`], whether a rare column holds something, the usual columns; of ROWIDs in
+    /// (?1, ?2], at most ?3.
+    pub(super) usual: Query,
+    /// The rare columns of ROWID ?1. Their numbers are above those of the usual ones.
+    pub(super) rare: Query,
+}
+
+impl MessageQuery {
+    /// Result columns in front of the usual ones.
+    pub(super) const FIRST: usize = 2 + BODIES.len();
+
+    fn of(tables: &Tables, columns: Projection) -> Self {
+        let (usual, rare) = columns.split(RARE_FROM);
+        let usual = usual.with_guard(&BODIES);
+        let mut sql = "SELECT ROWID".to_owned();
+        for body in BODIES {
+            let name = MessageColumn::NAMES
+                .get(body.index())
+                .copied()
+                .unwrap_or_default();
+            let column = tables.column("message", name);
+            write!(sql, ", octet_length({column})").unwrap_or_default();
+        }
+        let (test, list) = (rare.holds_something(), usual.list(""));
+        Self {
+            usual: Query {
+                sql: format!(
+                    "{sql}, {test}{list} FROM message WHERE {RANGE} ORDER BY ROWID LIMIT ?3"
+                ),
+                columns: usual,
+            },
+            rare: Query {
+                sql: format!(
+                    "SELECT ROWID{} FROM message WHERE ROWID = ?1",
+                    rare.list("")
+                ),
+                columns: rare,
+            },
+        }
+    }
+}
+
 /// Every query that the present schema asks for. `None` where a table is missing.
 pub(super) struct Plan {
-    /// ROWID, the sizes of the [`BODIES`], columns; of ROWIDs in (?1, ?2], at most ?3.
-    pub(super) messages: Query,
+    /// Messages.
+    pub(super) messages: MessageQuery,
     /// The same with the columns of the fingerprint only, and no bodies.
-    pub(super) outlines: Query,
+    pub(super) outlines: MessageQuery,
     /// Message, attachment ROWID, columns; of messages in (?1, ?2].
     pub(super) attachments: Option<Query>,
     /// The same with the columns of the fingerprint only.
@@ -214,13 +287,12 @@ impl Plan {
         let chats = Projection::of::<ChatColumn>(tables, "chat", |_number| true)
             .with_unknown(tables, "chat");
         Self {
-            messages: messages(
+            messages: MessageQuery::of(
                 tables,
                 Projection::of::<MessageColumn>(tables, "message", |_number| true)
-                    .with_unknown(tables, "message")
-                    .with_guard(&BODIES),
+                    .with_unknown(tables, "message"),
             ),
-            outlines: messages(
+            outlines: MessageQuery::of(
                 tables,
                 Projection::of::<MessageColumn>(tables, "message", fingerprint::reads_of_message),
             ),
@@ -277,19 +349,4 @@ impl Plan {
                 .collect(),
         }
     }
-}
-
-fn messages(tables: &Tables, columns: Projection) -> Query {
-    let mut sql = "SELECT ROWID".to_owned();
-    for body in BODIES {
-        let name = MessageColumn::NAMES
-            .get(body.index())
-            .copied()
-            .unwrap_or_default();
-        let column = tables.column("message", name);
-        write!(sql, ", octet_length({column})").unwrap_or_default();
-    }
-    sql.push_str(&columns.list(""));
-    write!(sql, " FROM message WHERE {RANGE} ORDER BY ROWID LIMIT ?3").unwrap_or_default();
-    Query { sql, columns }
 }
