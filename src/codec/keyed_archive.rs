@@ -275,3 +275,156 @@ impl<'a> Resolver<'a> {
         })
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use plist::Dictionary;
+    use plist::Uid;
+    use plist::Value;
+
+    use super::*;
+    use crate::base::time::AppleTime;
+
+    /// An archive of these objects; the first one is the root.
+    pub(crate) fn archive(objects: Vec<Value>) -> Vec<u8> {
+        let objects = std::iter::once(Value::from("$null")).chain(objects);
+        let list = dictionary([
+            ("$version", Value::from(100_000)),
+            ("$archiver", Value::from("NSKeyedArchiver")),
+            ("$top", dictionary([("root", uid(1))])),
+            ("$objects", Value::Array(objects.collect())),
+        ]);
+        let mut bytes = Vec::new();
+        list.to_writer_binary(&mut bytes).unwrap();
+        bytes
+    }
+
+    pub(crate) fn dictionary<const N: usize>(entries: [(&str, Value); N]) -> Value {
+        let entries = entries.map(|(key, value)| (key.to_owned(), value));
+        Value::Dictionary(Dictionary::from_iter(entries))
+    }
+
+    pub(crate) fn class(name: &str) -> Value {
+        dictionary([
+            ("$classname", Value::from(name)),
+            ("$classes", Value::Array(vec![Value::from(name)])),
+        ])
+    }
+
+    pub(crate) fn uid(index: u64) -> Value {
+        Value::Uid(Uid::new(index))
+    }
+
+    fn uids(indexes: &[u64]) -> Value {
+        Value::Array(indexes.iter().copied().map(uid).collect())
+    }
+
+    #[test]
+    fn objects_of_foundation_become_plain_values() {
+        let bytes = archive(vec![
+            dictionary([
+                ("$class", uid(2)),
+                ("title", uid(3)),
+                ("url", uid(4)),
+                ("all", uid(7)),
+                ("none", uid(0)),
+            ]),
+            class("LPLinkMetadata"),
+            Value::from("A page"),
+            dictionary([("NS.base", uid(5)), ("NS.relative", uid(6))]),
+            dictionary([
+                ("NS.base", uid(0)),
+                ("NS.relative", Value::from("https://example.org/a/b")),
+            ]),
+            Value::from("c"),
+            dictionary([("NS.keys", uids(&[8])), ("NS.objects", uids(&[9]))]),
+            Value::from("list"),
+            dictionary([("NS.objects", uids(&[10, 11, 12, 13, 14]))]),
+            dictionary([("NS.uuidbytes", Value::Data(vec![0x1a, 0xff]))]),
+            dictionary([("NS.data", Value::Data(vec![1]))]),
+            dictionary([("NS.string", Value::from("text"))]),
+            dictionary([("NS.time", Value::from(1.5))]),
+            dictionary([("$class", uid(15))]),
+            class("NSNull"),
+        ]);
+        let text = |text: &str| Plist::Text(text.to_owned());
+        let list = Plist::Array(vec![
+            text("1aff"),
+            Plist::Data(vec![1]),
+            text("text"),
+            Plist::Date(AppleTime::from_nanos(1_500_000_000)),
+            Plist::Null,
+        ]);
+
+        let value = decode(&bytes).unwrap();
+
+        assert_eq!(value.get("$class"), Some(&text("LPLinkMetadata")));
+        assert_eq!(value.get("title"), Some(&text("A page")));
+        assert_eq!(value.get("url"), Some(&text("https://example.org/a/c")));
+        assert_eq!(value.get("all").unwrap().get("list"), Some(&list));
+        assert_eq!(value.get("none"), Some(&Plist::Null));
+    }
+
+    #[test]
+    fn an_object_that_contains_itself_stays_a_reference() {
+        let bytes = archive(vec![dictionary([("parent", uid(1))])]);
+
+        let value = decode(&bytes).unwrap();
+
+        assert_eq!(value.get("parent"), Some(&Plist::Uid(1)));
+    }
+
+    #[test]
+    fn an_archive_that_doubles_at_every_level_is_an_ordinary_error() {
+        let mut objects: Vec<_> = (2..=30)
+            .map(|next| dictionary([("NS.objects", uids(&[next, next]))]))
+            .collect();
+        objects.push(Value::from("leaf"));
+
+        assert!(matches!(
+            decode(&archive(objects)),
+            Err(ArchiveError::TooMuch { what: "values", .. })
+        ));
+    }
+
+    #[test]
+    fn a_deep_archive_is_an_ordinary_error() {
+        let objects = (2..=5_000)
+            .map(|next| dictionary([("next", uid(next))]))
+            .collect();
+
+        assert!(matches!(
+            decode(&archive(objects)),
+            Err(ArchiveError::TooMuch {
+                what: "nesting",
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn references_must_lead_somewhere() {
+        let bytes = archive(vec![dictionary([("title", uid(7))])]);
+
+        assert!(matches!(
+            decode(&bytes),
+            Err(ArchiveError::Dangling { uid: 7, count: 2 })
+        ));
+    }
+
+    #[test]
+    fn other_lists_are_no_archive() {
+        let mut bytes = Vec::new();
+        dictionary([("$objects", Value::from(1))])
+            .to_writer_binary(&mut bytes)
+            .unwrap();
+
+        assert!(matches!(
+            decode(&bytes),
+            Err(ArchiveError::NotAnArchive {
+                expected: "objects"
+            })
+        ));
+        assert!(matches!(decode(b""), Err(ArchiveError::Plist(_))));
+    }
+}

@@ -182,3 +182,164 @@ fn version(entry: &Plist) -> Option<Version> {
         guid: entry.get("bcg").and_then(Plist::as_text).map(str::to_owned),
     })
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use plist::Value;
+
+    use super::*;
+    use crate::codec::keyed_archive::tests::dictionary;
+    use crate::codec::typedstream::encode;
+
+    fn body(text: &str) -> Value {
+        let text = AttributedText {
+            text: text.to_owned(),
+            ..AttributedText::default()
+        };
+        Value::Data(encode(&text))
+    }
+
+    fn written(list: &Value) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        list.to_writer_binary(&mut bytes).unwrap();
+        bytes
+    }
+
+    fn history() -> Value {
+        Value::Array(vec![
+            dictionary([("d", Value::from(700.25)), ("t", body("first"))]),
+            dictionary([
+                ("d", Value::from(701)),
+                ("t", Value::Data(b"rubbish".to_vec())),
+            ]),
+            dictionary([
+                ("d", Value::from(702.0)),
+                ("t", body("last")),
+                ("bcg", Value::from("1A2B3C4D-0001-4002-8003-ABCDEF012345")),
+            ]),
+        ])
+    }
+
+    fn range() -> Value {
+        dictionary([("lo", Value::from(0)), ("le", Value::from(5))])
+    }
+
+    /// Part 0 untouched, part 1 edited twice, part 2 taken back.
+    pub(crate) fn edited_and_unsent() -> Vec<u8> {
+        written(&dictionary([
+            (
+                "otr",
+                dictionary([("0", range()), ("1", range()), ("2", range())]),
+            ),
+            ("ec", dictionary([("1", history())])),
+            ("ep", Value::Array(vec![Value::from(1)])),
+            ("rp", Value::Array(vec![Value::from(2)])),
+            ("ust", Value::from(true)),
+        ]))
+    }
+
+    #[test]
+    fn every_part_has_its_state() {
+        let info = decode(&edited_and_unsent()).unwrap();
+
+        let states: Vec<_> = info
+            .parts
+            .iter()
+            .map(|part| (part.number, part.state))
+            .collect();
+        assert_eq!(
+            states,
+            [
+                (0, PartState::Original),
+                (1, PartState::Edited),
+                (2, PartState::Unsent)
+            ]
+        );
+        assert_eq!(info.unsent_parts().collect::<Vec<_>>(), [2]);
+        assert!(!info.is_fully_unsent());
+    }
+
+    #[test]
+    fn a_version_that_cannot_be_read_keeps_its_place() {
+        let info = decode(&edited_and_unsent()).unwrap();
+
+        let versions = &info.parts[1].versions;
+        let texts: Vec<_> = versions.iter().map(Version::text).collect();
+        assert_eq!(texts, [Some("first"), None, Some("last")]);
+        assert_eq!(
+            versions[0].at(),
+            Some(AppleTime::from_nanos(700_250_000_000))
+        );
+        assert_eq!(
+            versions[1].at(),
+            Some(AppleTime::from_nanos(701_000_000_000))
+        );
+        assert!(versions[1].body.is_err());
+        assert_eq!(
+            versions[2].guid.as_deref(),
+            Some("1A2B3C4D-0001-4002-8003-ABCDEF012345")
+        );
+    }
+
+    #[test]
+    fn parts_come_from_the_edits_where_no_ranges_are() {
+        let info = decode(&written(&dictionary([(
+            "ec",
+            dictionary([("3", history())]),
+        )])))
+        .unwrap();
+
+        assert_eq!(info.parts.len(), 1);
+        assert_eq!(info.parts[0].number, 3);
+        assert_eq!(info.parts[0].state, PartState::Edited);
+        assert_eq!(info.parts[0].versions.len(), 3);
+    }
+
+    #[test]
+    fn a_part_that_was_edited_and_taken_back_is_unsent() {
+        let list = dictionary([
+            ("otr", dictionary([("0", range())])),
+            ("ec", dictionary([("0", history())])),
+            ("rp", Value::Array(vec![Value::from(0)])),
+        ]);
+
+        let info = decode(&written(&list)).unwrap();
+
+        assert_eq!(info.parts[0].state, PartState::Unsent);
+        assert_eq!(info.parts[0].versions.len(), 3);
+        assert!(info.is_fully_unsent());
+    }
+
+    #[test]
+    fn nothing_happened_to_a_message_without_parts() {
+        let info = decode(&written(&dictionary([("amc", Value::from(1))]))).unwrap();
+
+        assert_eq!(info, SummaryInfo::default());
+        assert!(!info.is_fully_unsent());
+    }
+
+    #[test]
+    fn entries_of_another_shape_are_passed_over() {
+        let list = dictionary([
+            ("otr", Value::from("no dictionary")),
+            (
+                "ec",
+                dictionary([
+                    ("x", history()),
+                    ("0", Value::from(1)),
+                    ("1", Value::Array(vec![Value::from(2)])),
+                ]),
+            ),
+            ("rp", Value::Array(vec![Value::from(-1), Value::from("2")])),
+        ]);
+
+        let info = decode(&written(&list)).unwrap();
+
+        let versions: Vec<_> = info
+            .parts
+            .iter()
+            .map(|part| (part.number, part.versions.len()))
+            .collect();
+        assert_eq!(versions, [(0, 0), (1, 0)]);
+    }
+}

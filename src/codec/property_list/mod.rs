@@ -8,6 +8,9 @@
 mod binary;
 mod xml;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use std::fmt;
 
 use crate::base::limits;

@@ -84,7 +84,7 @@ fn is_plain(tag: &[u8]) -> bool {
 }
 
 /// The crate's value as ours. As deep as the list, which [`check`] has bounded.
-fn convert(value: plist::Value) -> Plist {
+pub(super) fn convert(value: plist::Value) -> Plist {
     match value {
         plist::Value::Array(values) => Plist::Array(values.into_iter().map(convert).collect()),
         plist::Value::Dictionary(entries) => Plist::Dictionary(

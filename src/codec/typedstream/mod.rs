@@ -45,6 +45,7 @@ pub use attributed::Attribute;
 pub use attributed::AttributedText;
 pub use attributed::Attributes;
 pub use attributed::Run;
+pub use attributed::Url;
 pub use attributed::decode_attributed;
 pub use decoder::decode;
 pub use encode::encode;
@@ -123,3 +124,6 @@ impl fmt::Display for Got {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,9 +46,7 @@ fn before_end_of_object(rest: &[u8]) -> Option<&str> {
         .windows(end.len())
         .enumerate()
         .filter(|(_, window)| *window == end);
-    let mut any = false;
     for (at, _) in ends {
-        any = true;
         if let Some(text) = rest.get(..at).and_then(readable) {
             return Some(text);
         }
@@ -56,9 +54,6 @@ fn before_end_of_object(rest: &[u8]) -> Option<&str> {
         if rest.get(..at).is_some_and(invalid_before_its_end) {
             return None;
         }
-    }
-    if any {
-        return None;
     }
     readable(whole_characters(rest)?)
 }
