@@ -405,3 +405,148 @@ impl<'a> Renderer<'a, '_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::typedstream::Run;
+    use crate::codec::typedstream::encode;
+
+    fn body() -> Vec<u8> {
+        encode(&AttributedText {
+            text: "\u{1f600} a".to_owned(),
+            runs: vec![
+                Run {
+                    start: 0,
+                    length: 3,
+                    attributes: 0,
+                },
+                Run {
+                    start: 3,
+                    length: 1,
+                    attributes: 1,
+                },
+            ],
+            dictionaries: vec![
+                Attributes(vec![("part".to_owned(), Attribute::Integer(0))]),
+                Attributes(vec![("data".to_owned(), Attribute::Data(vec![1]))]),
+            ],
+        })
+    }
+
+    /// An array around the values of these groups.
+    fn array(groups: &[u8]) -> Vec<u8> {
+        let head =
+            b"\x04\x0bstreamtyped\x81\xe8\x03\x84\x01@\x84\x84\x84\x07NSArray\x00\x85\x84\x01i\x00";
+        [&head[..], groups, b"\x86"].concat()
+    }
+
+    #[test]
+    fn kinds_are_known_by_their_names() {
+        for kind in BlobKind::ALL {
+            assert_eq!(kind.name().parse::<BlobKind>().unwrap(), kind);
+        }
+        let unknown = "plist".parse::<BlobKind>().unwrap_err();
+
+        assert_eq!(unknown.to_string(), "expected a kind of blob, got plist");
+        assert_eq!(
+            unknown.hint().unwrap(),
+            "kinds of blobs are: typedstream, summary-info, payload, chat-properties"
+        );
+    }
+
+    #[test]
+    fn a_body_is_shown_with_its_runs() {
+        let shown = inspect(BlobKind::Typedstream, &body()).unwrap();
+
+        let sha256 = "4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a";
+        assert_eq!(
+            shown,
+            json!({
+                "text": "\u{1f600} a",
+                "utf16_len": 4,
+                "runs": [
+                    { "start": 0, "len": 3, "attr": { "part": 0 } },
+                    { "start": 3, "len": 1, "attr": { "data": { "data_len": 1, "sha256": sha256 } } },
+                ],
+            })
+        );
+    }
+
+    #[test]
+    fn a_damaged_body_is_shown_as_far_as_it_can_be() {
+        let mut bytes = body();
+        bytes.pop();
+
+        let shown = inspect(BlobKind::Typedstream, &bytes).unwrap();
+
+        assert_eq!(
+            shown,
+            json!({ "text": "\u{1f600} a", "strict_decode": "error" })
+        );
+        assert!(inspect(BlobKind::Typedstream, b"rubbish").is_err());
+    }
+
+    #[test]
+    fn other_objects_are_shown_by_their_groups() {
+        let text = b"\x92\x84\x84\x84\x08NSString\x01\x85\x84\x01+\x01x\x86";
+        let unknown = b"\x92\x84\x84\x84\x04Atom\x00\x85\x84\x01%\x84\x01y\x86";
+
+        let shown = inspect(
+            BlobKind::Typedstream,
+            &array(&[&text[..], b"\x92\x85", unknown].concat()),
+        );
+
+        let atom = json!({ "class": "Atom", "groups": [["%", ["y"]]] });
+        assert_eq!(
+            shown.unwrap(),
+            json!({ "groups": [["@", [["x", null, atom]]]] })
+        );
+    }
+
+    #[test]
+    fn a_large_archive_is_shown_by_its_counts() {
+        // A hundred objects of the class that is object 1.
+        let members = b"\x92\x84\x93\x86".repeat(100);
+
+        let shown = inspect(BlobKind::Typedstream, &array(&members)).unwrap();
+
+        assert_eq!(
+            shown,
+            json!({ "root_class": "NSArray", "objects": 102, "strings": 3 })
+        );
+    }
+
+    #[test]
+    fn an_archive_that_doubles_at_every_level_is_shown_in_part() {
+        // Array n holds array n + 1, whose number is n + 2, twice.
+        let open = b"\x92\x84\x93\x94\x00".repeat(40);
+        let close: Vec<u8> = (0..40_u8)
+            .rev()
+            .flat_map(|level| [0x86, 0x92, 0x92 + 2 + level])
+            .collect();
+        let bytes = array(&[open, close].concat());
+
+        let archive = typedstream::decode(&bytes).unwrap();
+        let shown = inspect_groups(&archive);
+
+        assert!(shown.to_string().len() < limits::OBJECTS * 16);
+    }
+
+    #[test]
+    fn payloads_that_are_no_archive_are_told_apart() {
+        let sticker = b"\0\0\0\x18ftypheic<x:xmpmeta stickerEffect:type=\"comic\"></x:xmpmeta>";
+        let sketch = b"\x08\x04\x2a\x241A2B3C4D-0001-4002-8003-ABCDEF012345";
+        let handwriting = b"\x1a\x241A2B3C4D-0001-4002-8003-ABCDEF012345\x22\x01\x00";
+
+        let shown = |bytes| inspect(BlobKind::Payload, bytes).unwrap();
+
+        assert_eq!(shown(sticker), json!({ "effect": "comic" }));
+        assert_eq!(shown(sketch), json!({ "kind": "sketch" }));
+        assert_eq!(shown(handwriting), json!({ "kind": "handwriting" }));
+        assert!(matches!(
+            inspect(BlobKind::Payload, b"rubbish"),
+            Err(InspectError::Payload(_))
+        ));
+    }
+}
