@@ -1,3 +1,5 @@
 //! Records to changes, per source. Pure.
 
-pub mod inspect;
+#![warn(clippy::arithmetic_side_effects, clippy::as_conversions)]
+
+pub mod chatdb;
