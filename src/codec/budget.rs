@@ -18,6 +18,16 @@ impl Budget {
         }
     }
 
+    /// Pays for looking at members of a value, again and again where it is shared.
+    #[must_use]
+    pub(crate) const fn look_at(&mut self, members: usize) -> bool {
+        if let Some(nodes) = self.nodes.checked_sub(members) {
+            self.nodes = nodes;
+            return true;
+        }
+        false
+    }
+
     /// Pays for one value and the bytes that are copied for it. False when it cannot be afforded.
     #[must_use]
     pub(crate) const fn pay(&mut self, bytes: usize) -> bool {

@@ -69,6 +69,13 @@ pub enum ArchiveError {
     },
 }
 
+impl ArchiveError {
+    const SIZE: Self = Self::TooMuch {
+        what: "values",
+        limit: limits::OBJECTS,
+    };
+}
+
 /// Resolves a property list that is a keyed archive.
 ///
 /// # Errors
@@ -98,13 +105,8 @@ struct Resolver<'a> {
 
 impl<'a> Resolver<'a> {
     fn pay(&mut self, bytes: usize) -> Result<(), ArchiveError> {
-        if self.budget.pay(bytes) {
-            return Ok(());
-        }
-        Err(ArchiveError::TooMuch {
-            what: "values",
-            limit: limits::OBJECTS,
-        })
+        let afforded = self.budget.pay(bytes);
+        afforded.then_some(()).ok_or(ArchiveError::SIZE)
     }
 
     fn target(&self, uid: u64) -> Result<&'a Plist, ArchiveError> {
@@ -198,6 +200,8 @@ impl<'a> Resolver<'a> {
             }
             return self.value(object, depth);
         };
+        let afforded = self.budget.look_at(fields.len());
+        afforded.then_some(()).ok_or(ArchiveError::SIZE)?;
         if let Some(keys) = object.get("NS.keys").and_then(Plist::as_array) {
             let values = object.get("NS.objects").and_then(Plist::as_array);
             return self.dictionary(keys, values.unwrap_or_default(), depth);
@@ -383,6 +387,19 @@ pub(crate) mod tests {
 
         assert!(matches!(
             decode(&archive(objects)),
+            Err(ArchiveError::TooMuch { what: "values", .. })
+        ));
+    }
+
+    #[test]
+    fn a_large_object_named_many_times_is_an_ordinary_error() {
+        let names: Vec<_> = (0..20_000).map(|n| (n.to_string(), uid(0))).collect();
+        let mut fields: Dictionary = names.into_iter().collect();
+        fields.insert("NS.time".to_owned(), Value::from(1.0));
+        let bytes = archive(vec![uids(&[2; 20_000]), Value::Dictionary(fields)]);
+
+        assert!(matches!(
+            decode(&bytes),
             Err(ArchiveError::TooMuch { what: "values", .. })
         ));
     }

@@ -304,6 +304,13 @@ struct Renderer<'a, 'b> {
 }
 
 impl<'a> Renderer<'a, '_> {
+    /// False when there is no room for so many values or groups.
+    fn pay(&mut self, count: usize) -> bool {
+        let left = self.left.checked_sub(count);
+        self.left = left.unwrap_or_default();
+        left.is_some()
+    }
+
     fn groups(&mut self, groups: &[Group<'a>], depth: usize) -> Json {
         let shown = groups.iter().map(|group| {
             let values = self.values(self.archive.values(*group), depth);
@@ -318,10 +325,9 @@ impl<'a> Renderer<'a, '_> {
     }
 
     fn value(&mut self, value: Value<'a>, depth: usize) -> Json {
-        let Some(left) = self.left.checked_sub(1) else {
+        if !self.pay(1) {
             return Json::Null;
-        };
-        self.left = left;
+        }
         let text = |bytes: &[u8]| json!(String::from_utf8_lossy(bytes));
         let inner = depth.saturating_add(1);
         match value {
@@ -348,6 +354,9 @@ impl<'a> Renderer<'a, '_> {
                 let archive = self.archive;
                 let mut classes = archive.classes(object);
                 let groups = archive.groups(object);
+                if !self.pay(groups.len()) {
+                    return json!({ "object": number });
+                }
                 let known = classes.find_map(|class| self.foundation(class, groups, depth));
                 known.unwrap_or_else(|| {
                     let class = archive.classes(object).next().unwrap_or_default();

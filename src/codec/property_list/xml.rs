@@ -54,7 +54,10 @@ fn check(bytes: &[u8]) -> Result<(), PlistError> {
             [b'<', b'?', ..] | [b'<', b'!', b'-' | b'[', ..] => continue,
             _ if !is_plain(tag) => return Err(broken),
             [b'<', b'!', ..] | [.., b'/', b'>'] => {}
-            [b'<', b'/', ..] => depth = depth.saturating_sub(1),
+            [b'<', b'/', ..] => {
+                depth = depth.saturating_sub(1);
+                continue;
+            }
             _ => depth = depth.saturating_add(1),
         }
         elements = elements.saturating_add(1);
@@ -62,8 +65,7 @@ fn check(bytes: &[u8]) -> Result<(), PlistError> {
         if depth > limits::NESTING {
             return Err(PlistError::NESTING);
         }
-        // An element has two tags.
-        if elements / 2 > limits::OBJECTS {
+        if elements > limits::OBJECTS {
             return Err(PlistError::SIZE);
         }
     }

@@ -39,37 +39,23 @@ pub fn salvage_text(bytes: &[u8]) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// What stands before the first end of an object that is not the inside of a character.
+/// What stands before the end of the string object, or all there is of a text that was cut off.
+///
+/// The byte that ends an object never begins a character, so the first place that is no UTF-8 is the end.
 fn before_end_of_object(rest: &[u8]) -> Option<&str> {
-    let end = [TAG_END, TAG_NEW];
-    let ends = rest
-        .windows(end.len())
-        .enumerate()
-        .filter(|(_, window)| *window == end);
-    for (at, _) in ends {
-        if let Some(text) = rest.get(..at).and_then(readable) {
-            return Some(text);
+    let end = match str::from_utf8(rest) {
+        Ok(text) => text.len(),
+        Err(error) => {
+            let end = error.valid_up_to();
+            let is_end = matches!(
+                rest.get(end..)?,
+                [TAG_END] | [TAG_END, TAG_NEW | TAG_END, ..]
+            );
+            let is_cut = error.error_len().is_none();
+            (is_end || is_cut).then_some(end)?
         }
-        // Past the first bytes that are no text, nothing that follows can be one either.
-        if rest.get(..at).is_some_and(invalid_before_its_end) {
-            return None;
-        }
-    }
-    readable(whole_characters(rest)?)
-}
-
-/// Whether a text is broken by other than a cut through its last character.
-fn invalid_before_its_end(text: &[u8]) -> bool {
-    str::from_utf8(text).is_err_and(|error| error.error_len().is_some())
-}
-
-/// A text without the beginning of a character at its end.
-fn whole_characters(text: &[u8]) -> Option<&[u8]> {
-    match str::from_utf8(text) {
-        Ok(_) => Some(text),
-        Err(error) if error.error_len().is_none() => text.get(..error.valid_up_to()),
-        Err(_) => None,
-    }
+    };
+    readable(rest.get(..end)?)
 }
 
 /// Bytes that are certainly text.

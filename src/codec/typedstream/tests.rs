@@ -322,6 +322,19 @@ fn the_text_of_a_damaged_body_is_saved() {
 }
 
 #[test]
+fn a_long_text_is_saved_in_one_pass() {
+    // Every character holds the bytes that end an object.
+    let text = "\u{1184}".repeat(1 << 20);
+    let cut = [
+        &b"NSString\x84\x01+\x82\xff\xff\xff\x7f"[..],
+        text.as_bytes(),
+    ]
+    .concat();
+
+    assert_eq!(salvage_text(&cut), Some(text));
+}
+
+#[test]
 fn rubbish_is_not_saved() {
     let control = b"NSString\x01\x84\x84\x08NSObject\x00\x85\x84\x01+\x04a\x00\x01b\x86\x84";
 
