@@ -24,6 +24,8 @@ use footbridge::decode::inspect::inspect;
 use plist::Dictionary;
 use plist::Uid;
 use plist::Value;
+use proptest::prelude::*;
+use proptest::sample::Index;
 
 const UUID: &str = "1A2B3C4D-0001-4002-8003-ABCDEF012345";
 
@@ -402,5 +404,32 @@ fn every_vector_survives_being_cut_off() {
             let misplaced = file.ends_with("TranslationReceived.plist");
             assert!(decoded != misplaced, "{}", file.display());
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn damaged_seeds_are_decoded_or_refused(
+        target in 0..TARGETS.len(),
+        seed in any::<Index>(),
+        damage in proptest::collection::vec((any::<Index>(), any::<u8>()), 1..8),
+        insert in proptest::option::of((any::<Index>(), proptest::collection::vec(any::<u8>(), 1..9))),
+    ) {
+        let (target, kind, _) = TARGETS[target];
+        let files = files(&corpus(target));
+        let mut bytes = fs::read(&files[seed.index(files.len())]).unwrap();
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if let Some((at, more)) = insert {
+            let at = at.index(bytes.len());
+            bytes.splice(at..at, more);
+        }
+
+        let shown = inspect(kind, &bytes);
+
+        // Whatever it holds, it is shown in the form of its kind.
+        prop_assert!(shown.is_err() || shown.is_ok_and(|shown| shown.is_object()));
     }
 }
