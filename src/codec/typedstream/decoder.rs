@@ -38,7 +38,7 @@ pub fn decode(bytes: &[u8]) -> Result<Archive<'_>, TypedstreamError> {
     while decoder.reader.left() > 0 {
         decoder.group()?;
     }
-    decoder.archive.top = decoder.close_groups(0)?;
+    decoder.archive.top = decoder.close_groups(0);
     Ok(decoder.archive)
 }
 
@@ -217,7 +217,7 @@ impl<'a> Decoder<'a> {
         while !self.reader.skip(TAG_END) {
             self.group()?;
         }
-        object.groups = self.close_groups(first)?;
+        object.groups = self.close_groups(first);
         self.set(number, Entry::Object(object));
         self.leave();
         Ok(Value::Reference(number))
@@ -248,22 +248,26 @@ impl<'a> Decoder<'a> {
             return Err(self.too_much("bytes of a type", limits::TYPE_BYTES));
         }
         let values = self.values(types)?;
-        self.open_groups.push(Group { types, values });
-        if self.open_groups.len() > limits::OBJECTS {
+        let count = self
+            .archive
+            .groups
+            .len()
+            .saturating_add(self.open_groups.len());
+        if count >= limits::OBJECTS {
             return Err(self.too_much("groups", limits::OBJECTS));
         }
+        self.open_groups.push(Group { types, values });
         Ok(())
     }
 
-    /// Moves the groups of an object that has ended to the archive.
-    fn close_groups(&mut self, first: usize) -> Result<Span, TypedstreamError> {
+    /// Moves the groups of an object that has ended to the archive, together.
+    fn close_groups(&mut self, first: usize) -> Span {
         let start = self.archive.groups.len();
         self.archive.groups.extend(self.open_groups.drain(first..));
-        let end = self.archive.groups.len();
-        if end > limits::OBJECTS {
-            return Err(self.too_much("groups", limits::OBJECTS));
+        Span {
+            start,
+            end: self.archive.groups.len(),
         }
-        Ok(Span { start, end })
     }
 
     /// A value for every type, moved to the archive together.
