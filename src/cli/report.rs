@@ -85,11 +85,12 @@ impl From<io::Error> for Failure {
 /// A reader that stopped reading (`footbridge show | head`) is no failure and prints nothing.
 pub fn failure(err: &mut dyn Write, failure: &Failure) -> Exit {
     let (exit, text) = match failure {
+        Failure::Work(error) if is_broken_pipe(error.as_ref()) => return Exit::Done,
         Failure::Work(error) => (
             Exit::from(error.class()),
             render(error.as_ref(), error.hint().as_deref()),
         ),
-        Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return Exit::Done,
+        Failure::Output(error) if is_broken_pipe(error) => return Exit::Done,
         Failure::Output(error) => (
             Exit::Failed,
             format!("error: cannot write the answer\n  caused by: {error}\n"),
@@ -98,6 +99,15 @@ pub fn failure(err: &mut dyn Write, failure: &Failure) -> Exit {
     // Nothing is left to do when even stderr is gone; the exit code still tells.
     drop(err.write_all(text.as_bytes()));
     exit
+}
+
+/// Whether an error comes from a reader of our answer that went away; nothing else here writes to pipes.
+fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    let is_pipe = |error: &(dyn Error + 'static)| {
+        let io = error.downcast_ref::<io::Error>();
+        io.is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
+    };
+    std::iter::successors(Some(error), |&error| error.source()).any(is_pipe)
 }
 
 /// Prints what clap has to say about the arguments: a refusal to stderr, help and version to stdout.
@@ -198,12 +208,17 @@ mod tests {
     fn a_reader_that_went_away_is_no_failure() {
         let mut err = Vec::new();
 
-        let exit = failure(
+        let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
+        let direct = failure(&mut err, &Failure::from(gone()));
+        let deep = failure(
             &mut err,
-            &Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)),
+            &Failure::from(Outer {
+                path: "",
+                source: Inner("", gone()),
+            }),
         );
 
-        assert_eq!((exit, err.len()), (Exit::Done, 0));
+        assert_eq!((direct, deep, err.len()), (Exit::Done, Exit::Done, 0));
     }
 
     #[test]
