@@ -174,6 +174,19 @@ fn a_deep_xml_list_is_an_ordinary_error() {
 }
 
 #[test]
+fn a_date_past_the_end_of_the_calendar_is_an_ordinary_error() {
+    for date in [
+        "9999-12-31T23:59:59-23:59",
+        "0000-01-01T00:00:00+23:59",
+        "-9999-01-01T00:00:00+01:00",
+    ] {
+        let list = format!("<plist><date>{date}</date></plist>");
+
+        assert!(decode(list.as_bytes()).is_err());
+    }
+}
+
+#[test]
 fn other_bytes_are_no_list() {
     assert!(matches!(decode(b""), Err(PlistError::NotAPlist)));
     assert!(matches!(

@@ -53,6 +53,7 @@ fn check(bytes: &[u8]) -> Result<(), PlistError> {
         match tag {
             [b'<', b'?', ..] | [b'<', b'!', b'-' | b'[', ..] => continue,
             _ if !is_plain(tag) => return Err(broken),
+            [b'<', b'd', b'a', b't', b'e', ..] if !is_date(after) => return Err(broken),
             [b'<', b'!', ..] | [.., b'/', b'>'] => {}
             [b'<', b'/', ..] => {
                 depth = depth.saturating_sub(1);
@@ -72,7 +73,17 @@ fn check(bytes: &[u8]) -> Result<(), PlistError> {
     Ok(())
 }
 
-/// Whether a tag ends where it seems to: outside `plist` and the document type it has no quotes, and there they pair.
+/// Whether a date in UTC follows, and then its end tag: the crate panics on offsets that lead past the year 9999.
+fn is_date(text: &[u8]) -> bool {
+    let length = text.iter().take_while(|byte| **byte != b'<').count();
+    let (date, end) = text.split_at_checked(length).unwrap_or_default();
+    let is_part = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b':' | b'T');
+    let in_utc = date.strip_suffix(b"Z");
+    end.starts_with(b"</date>") && in_utc.is_some_and(|date| date.iter().all(is_part))
+}
+
+/// Whether a tag ends where it seems to and is called as it seems to be: outside `plist` and the document type it has no
+/// quotes, and there they pair; and no name space.
 fn is_plain(tag: &[u8]) -> bool {
     let inner = tag.get(1..).unwrap_or_default();
     // Pieces between quotes: one without quotes, an odd number when they pair.
@@ -80,7 +91,7 @@ fn is_plain(tag: &[u8]) -> bool {
     let quotes_fit = if inner.starts_with(b"plist") || inner.starts_with(b"!DOCTYPE") {
         !pieces.is_multiple_of(2)
     } else {
-        pieces == 1
+        pieces == 1 && !inner.contains(&b':')
     };
     quotes_fit && !inner.iter().any(|byte| matches!(byte, b'<' | b'[' | b'\''))
 }
