@@ -6,7 +6,7 @@
 //! | `Z_PRIMARYKEY` | `Z_ENT` by name: people are `ABCDContact` and `ABCDSubscribedContact` |
 //! | `ZABCDPHONENUMBER`, `ZABCDEMAILADDRESS` | addresses; `ZOWNER` is the card's `Z_PK` |
 //!
-//! Source: [obs] AddressBook-v22; `facts` 12.
+//! Source: `[obs]` AddressBook-v22; `facts` 12.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -269,6 +269,25 @@ mod tests {
     }
 
     #[test]
+    fn sqlites_answers_are_told_apart() {
+        let answer = |code| {
+            let answer = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+            ChatDbError::from_sqlite(Path::new("/m/chat.db"), answer)
+        };
+
+        let busy = answer(rusqlite::ffi::SQLITE_BUSY);
+        let damaged = answer(rusqlite::ffi::SQLITE_CORRUPT_INDEX);
+        let failed = answer(rusqlite::ffi::SQLITE_IOERR_READ);
+
+        assert_eq!(busy.to_string(), "/m/chat.db was busy for too long");
+        assert_eq!(busy.class(), Class::Retry);
+        assert_eq!(damaged.to_string(), "/m/chat.db is damaged");
+        assert_eq!(damaged.class(), Class::Owner);
+        assert_eq!(failed.to_string(), "cannot query /m/chat.db");
+        assert_eq!(failed.class(), Class::Retry);
+    }
+
+    #[test]
     fn a_hint_names_a_few_of_many_tables() {
         let tables: Vec<String> = (0..10).map(|n| format!("t{n}")).collect();
 

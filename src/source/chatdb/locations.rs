@@ -6,7 +6,7 @@
 //! | attachments | `Messages/Attachments`, `Messages/StickerCache` |
 //! | address books | `Application Support/AddressBook/Sources/*/AddressBook-v22.abcddb`, and one at the top |
 //!
-//! Source: [obs] macOS 10.15 to 26.
+//! Source: `[obs]` macOS 10.15 to 26, `facts` 1.
 
 use std::fs;
 use std::path::Path;

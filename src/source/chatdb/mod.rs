@@ -1,20 +1,20 @@
 //! The Messages database of a Mac, read as it is: rows with everything joined to them. It decides nothing.
 //!
-//! The database may be the live one. It is opened read-only ([`open`]) and read in slices, each in one transaction of
+//! The database may be the live one. It is opened read-only and read in slices, each in one transaction of
 //! some milliseconds, so that Messages' write-ahead log does not grow. Two slices may belong to two states of the
 //! database: the later one is newer.
 //!
 //! | part | does |
 //! |---|---|
-//! | [`locations`] | where the files are |
-//! | [`inputs`] | whether anything changed, without SQLite |
-//! | [`open`] | opening without disturbing anyone |
-//! | [`schema`] | which columns are there, and the queries made from that |
-//! | [`rows`] | messages with chats, handles and attachments |
-//! | [`fingerprint`] | which columns show, and the hash over them |
-//! | [`directory`] | handles, chats, own addresses, deletions |
-//! | [`contacts`] | cards of the address books |
-//! | [`files`] | attachments on disk |
+//! | `locations` | where the files are |
+//! | `inputs` | whether anything changed, without SQLite |
+//! | `open` | opening without disturbing anyone |
+//! | `schema` | which columns are there, and the queries made from that |
+//! | `rows` | messages with chats, handles and attachments |
+//! | `fingerprint` | which columns show, and the hash over them |
+//! | `directory` | handles, chats, own addresses, deletions |
+//! | `contacts` | cards of the address books |
+//! | `files` | attachments on disk |
 //!
 //! What a reader of records must know:
 //!

@@ -9,7 +9,7 @@
 //!
 //! `immutable` is never used: it ignores the log, and a checkpoint pulls the pages away underneath it.
 //!
-//! Source: [obs] SQLite 3.45 to 3.54; `facts` 8.
+//! Source: `[obs]` SQLite 3.54; `facts` 8.
 
 use std::fs;
 use std::fs::DirBuilder;
@@ -146,7 +146,7 @@ fn connect(path: &Path, mode: Mode) -> rusqlite::Result<Connection> {
 }
 
 /// Runs a read, and once more after a pause if it was disturbed: Messages removes and makes its log files as it comes
-/// and goes.
+/// and goes. A busy database was waited for already.
 pub(super) fn retried<T>(mut read: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
     match read() {
         Err(error) if is_passing(&error) => {
@@ -161,8 +161,7 @@ fn is_passing(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
         Some(
-            ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
+            ErrorCode::FileLockingProtocolFailed
                 | ErrorCode::OperationInterrupted
                 | ErrorCode::SchemaChanged
                 | ErrorCode::CannotOpen

@@ -268,3 +268,6 @@ fn has_movie(still: &Path) -> bool {
             fs::symlink_metadata(still.with_extension(movie)).is_ok_and(|movie| movie.is_file())
         })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,22 @@
+//! What several tests need. Each of them uses its own part.
+
+#![allow(dead_code, reason = "each test uses its own part")]
+
+use std::path::PathBuf;
+
+pub(crate) mod chatdb;
+
+/// A file of the material that real systems gave us, which is kept outside of the project: below `FOOTBRIDGE_SHARED`, or
+/// `shared` beside the checkout. `None` where it is not there, which a continuous integration run does not accept.
+pub(crate) fn shared(path: &str) -> Option<PathBuf> {
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let root = std::env::var_os("FOOTBRIDGE_SHARED").map_or(beside, PathBuf::from);
+    let file = root.join(path);
+    let is_there = file.exists();
+    assert!(
+        is_there || std::env::var_os("CI").is_none(),
+        "{} is missing; set FOOTBRIDGE_SHARED",
+        file.display()
+    );
+    is_there.then_some(file)
+}
