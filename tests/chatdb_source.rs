@@ -511,6 +511,29 @@ fn the_directory_holds_handles_chats_own_addresses_and_deletions() {
     ];
     assert_eq!(directory.accounts, accounts);
     assert_eq!(directory.deleted, ["D-1", "D-2"]);
+    assert!(
+        !format!("{directory:?}").contains('+'),
+        "addresses do not reach a log"
+    );
+}
+
+#[test]
+fn rowids_may_lie_far_apart() {
+    let fixture = Fixture::new(MacOs::V15);
+    let account: (&str, &dyn rusqlite::ToSql) = ("account", &"E:ada@example.org");
+    fixture.message("LOW", &[], &[account]);
+    fixture.message("HIGH", &[], &[("ROWID", &i64::MAX), account]);
+    let mut source = open(&fixture.path());
+
+    let rows = all(&mut source, Detail::Outline);
+    let directory = source.directory().unwrap();
+
+    assert_eq!(
+        rows.iter().map(|row| row.rowid).collect::<Vec<_>>(),
+        [1, i64::MAX]
+    );
+    assert_eq!(directory.accounts, [("E:ada@example.org".to_owned(), 2)]);
+    assert_eq!(source.rows(&[i64::MAX]).unwrap().len(), 1);
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::fmt;
 
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
+use crate::base::limits::SLICE_ROWS;
 use crate::model::record::ChatColumn;
 use crate::model::record::ChatRecord;
 use crate::model::record::HandleRow;
@@ -16,7 +18,7 @@ use crate::source::chatdb::rows::text;
 use crate::source::chatdb::schema::Plan;
 
 /// Handles and chats, own addresses, and what was deleted for good.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Directory {
     /// Rows of `handle`, by ROWID.
     pub handles: Vec<HandleRow>,
@@ -28,6 +30,18 @@ pub struct Directory {
     pub accounts: Vec<(String, u64)>,
     /// GUIDs of `deleted_messages` and `sync_deleted_messages`, sorted.
     pub deleted: Vec<String>,
+}
+
+/// Addresses are private: logs show none.
+impl fmt::Debug for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Directory")
+            .field("handles", &self.handles.len())
+            .field("chats", &self.chats.len())
+            .field("accounts", &self.accounts.len())
+            .field("deleted", &self.deleted.len())
+            .finish()
+    }
 }
 
 /// Reads all but the own addresses that stand in messages; those of the chats are counted.
@@ -140,23 +154,26 @@ pub(super) struct Accounts {
 }
 
 impl Accounts {
-    /// Reads the own addresses of the messages in (`after`, `last`].
+    /// Reads the own addresses of the messages that follow a ROWID, and says after which one the next ones follow.
     pub(super) fn read(
         connection: &Connection,
         plan: &Plan,
-        (after, last): (i64, i64),
-    ) -> rusqlite::Result<Self> {
+        after: i64,
+    ) -> rusqlite::Result<(Self, Option<i64>)> {
         let mut accounts = Self::default();
+        let mut last = None;
+        let limit = i64::try_from(SLICE_ROWS).unwrap_or(i64::MAX);
         let mut statement = connection.prepare_cached(&plan.accounts)?;
-        let mut rows = statement.query((after, last))?;
+        let mut rows = statement.query((after, limit))?;
         while let Some(row) = rows.next()? {
-            for at in 0..2 {
+            last = Some(integer(row, 0)?);
+            for at in 1..=2 {
                 if let ValueRef::Text(address) = row.get_ref(at)? {
                     accounts.count(address);
                 }
             }
         }
-        Ok(accounts)
+        Ok((accounts, last))
     }
 
     /// Adds what another range counted.

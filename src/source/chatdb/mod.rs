@@ -35,6 +35,8 @@ mod open;
 mod rows;
 mod schema;
 
+use std::fmt;
+
 use rusqlite::Connection;
 
 pub use crate::source::chatdb::contacts::CardRow;
@@ -69,7 +71,7 @@ pub enum Detail {
 }
 
 /// A row of `message` with everything joined to it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct SourceRow {
     /// Where it stands in this database. A cursor, never an identity: Messages renumbers its rows at times.
     pub rowid: i64,
@@ -77,6 +79,16 @@ pub struct SourceRow {
     pub record: MessageRecord,
     /// Hash over everything of it that shows; the same from an outline as from the full row.
     pub fingerprint: u64,
+}
+
+/// Messages are private: logs show none.
+impl fmt::Debug for SourceRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceRow")
+            .field("rowid", &self.rowid)
+            .field("fingerprint", &self.fingerprint)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Some rows that follow one another.
@@ -115,7 +127,8 @@ impl ChatDb {
                 tables: tables.names(),
             });
         }
-        let view = retried(|| View::new(&opened.connection)).map_err(from_sqlite)?;
+        let view = retried(|| View::new(&*opened.connection.unchecked_transaction()?))
+            .map_err(from_sqlite)?;
         Ok(Self {
             opened,
             locations,
@@ -156,13 +169,11 @@ impl ChatDb {
     /// When the database is damaged or busy.
     pub fn directory(&mut self) -> Result<Directory, ChatDbError> {
         let (mut directory, mut accounts) = self.read(directory::read)?;
-        let end = self.max_rowid()?;
-        let mut after = 0;
-        while after < end {
-            let last = after.saturating_add(ROWIDS_AT_ONCE);
-            let range = (after, last);
-            accounts
-                .add(self.read(|connection, view| Accounts::read(connection, &view.plan, range))?);
+        let mut after = Some(0);
+        while let Some(from) = after {
+            let (more, last) =
+                self.read(|connection, view| Accounts::read(connection, &view.plan, from))?;
+            accounts.add(more);
             after = last;
         }
         directory.accounts = accounts.finish();
@@ -282,9 +293,6 @@ impl ChatDb {
         .map_err(|source| ChatDbError::from_sqlite(&self.locations.database, source))
     }
 }
-
-/// ROWIDs whose own addresses are read in one transaction; two columns are quicker than whole rows.
-const ROWIDS_AT_ONCE: i64 = 50_000;
 
 /// What every Messages database has and this one has not.
 fn missing(tables: &Tables) -> Option<String> {

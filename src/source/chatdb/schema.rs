@@ -256,7 +256,7 @@ pub(super) struct Plan {
     pub(super) members: Option<String>,
     /// Chat, identifier, domain.
     pub(super) lookups: Option<String>,
-    /// Address of the login, own address of an own message; of ROWIDs in (?1, ?2].
+    /// ROWID, address of the login, own address of an own message; of ROWIDs above ?1, at most ?2.
     pub(super) accounts: String,
     /// GUIDs of messages deleted for good.
     pub(super) deleted: Vec<String>,
@@ -337,7 +337,8 @@ impl Plan {
                 format!("SELECT chat, identifier, {domain} FROM {table} ORDER BY chat, identifier")
             }),
             accounts: format!(
-                "SELECT {}, CASE WHEN {} THEN {} END FROM message WHERE {RANGE}",
+                "SELECT ROWID, {}, CASE WHEN {} THEN {} END FROM message WHERE ROWID > ?1 \
+                 ORDER BY ROWID LIMIT ?2",
                 tables.column("message", "account"),
                 tables.column("message", "is_from_me"),
                 tables.column("message", "destination_caller_id"),
