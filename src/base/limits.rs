@@ -12,7 +12,7 @@ pub const COMMIT_ROWS: usize = 100_000;
 pub const COMMIT_BYTES: usize = 24 << 20;
 
 /// Jobs waiting for the store's writer.
-pub const WRITER_QUEUE: usize = 64;
+pub const WRITER_QUEUE: usize = 4;
 
 /// Rows that one group commit may collect.
 pub const GROUP_ROWS: usize = 2_000;
@@ -73,5 +73,14 @@ pub const CHANGE_LOG_AGE: Duration = Duration::from_hours(30 * 24);
 /// Messages in one block of the search index during an import.
 pub const SEARCH_BLOCK_MESSAGES: usize = 100_000;
 
+/// Adjacent blocks of the search index of about one size that are merged into one.
+pub const SEARCH_MERGE_BLOCKS: u32 = 8;
+
+/// One term of the search index, bytes. Longer words (links, base64) are found by their beginning.
+pub const SEARCH_TERM_BYTES: usize = 64;
+
 /// Handles on one contact card that are taken for one person (ID-31).
 pub const HANDLES_PER_CONTACT: usize = 8;
+
+/// How long an import collects pages for one commit when the source is slow, as with large attachments.
+pub const IMPORT_WAIT: Duration = Duration::from_secs(1);

@@ -35,7 +35,7 @@ impl AppleTime {
     ///
     /// Zero means "not set" and is `None`.
     ///
-    /// Source: [obs] chat.db, `facts` 3.1; D6.
+    /// Source: `[obs]` chat.db, `facts` 3.1; D6.
     pub const fn from_column(value: i64) -> Option<Self> {
         if value == 0 {
             return None;
@@ -108,6 +108,13 @@ impl fmt::Display for AppleTime {
             .print_timestamp(&self.timestamp(), &mut text)
             .map_err(|_unprintable| fmt::Error)?;
         f.write_str(&text)
+    }
+}
+
+/// As [`fmt::Display`] prints it.
+impl serde::Serialize for AppleTime {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -70,9 +70,7 @@ pub enum AttachmentState {
     Missing(Missing),
     /// There, but it could not be read; tried again.
     Failed {
-        /// Attempts so far.
-        attempts: u32,
-        /// What stood in the way of the last one.
+        /// What stood in the way of the last attempt; the store's failure ledger counts them.
         reason: String,
     },
     /// The attempts are used up.
@@ -115,7 +113,7 @@ impl AttachmentState {
             Self::Missing(Missing::NotFound) => Some("no file at its path"),
             Self::Missing(Missing::Outside) => Some("its path leads out of the Messages folders"),
             Self::Missing(Missing::NotAFile) => Some("not a regular file"),
-            Self::Failed { reason, .. } | Self::Abandoned { reason } => Some(reason),
+            Self::Failed { reason } | Self::Abandoned { reason } => Some(reason),
         }
     }
 }

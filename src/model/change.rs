@@ -1,14 +1,9 @@
-//! What normalising yields, the same whatever the source was, and the page that commits it.
+//! What normalising yields, the same whatever the source was.
 
-use crate::base::ids::Guid;
-use crate::base::time::AppleTime;
-use crate::model::contact::Contact;
+use crate::base::ids::Handle;
 use crate::model::conversation::Alias;
-use crate::model::conversation::ConversationChange;
 use crate::model::message::Message;
-use crate::model::record::HandleRow;
 use crate::model::record::MessageRecord;
-use crate::model::record::SourceKind;
 
 /// A message as a source holds it now.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,19 +61,11 @@ pub struct Cursor {
     pub scanned: Option<i64>,
 }
 
-/// What one transaction stores. Everything of it or nothing, the cursor included.
-#[derive(Clone, Debug, Default)]
-pub struct Page {
-    /// Addresses as the source writes them.
-    pub handles: Vec<HandleRow>,
-    /// The whole address book; `None` leaves the stored one alone.
-    pub contacts: Option<Vec<Contact>>,
-    /// Conversations.
-    pub conversations: Vec<ConversationChange>,
-    /// Messages.
-    pub messages: Vec<MessageChange>,
-    /// Messages that the source says were deleted for good. Those that are held stay, marked with the time (D12).
-    pub deleted: Vec<(Guid, AppleTime)>,
-    /// Where reading goes on after this page.
-    pub cursor: Option<(SourceKind, Cursor)>,
+/// What a source says of the owner (D10).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// The own addresses, the preferred one first.
+    pub handles: Vec<Handle>,
+    /// The region by which local numbers are read: two letters, upper case.
+    pub region: String,
 }

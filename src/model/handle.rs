@@ -177,6 +177,11 @@ impl OwnHandles {
         }
     }
 
+    /// From addresses that are in their normal form already, the preferred one first.
+    pub fn from_normal(handles: Vec<Handle>) -> Self {
+        Self { handles }
+    }
+
     /// Whether an address is the owner's.
     pub fn contains(&self, handle: &Handle) -> bool {
         self.handles.contains(handle)

@@ -10,3 +10,4 @@ pub mod identity;
 pub mod message;
 pub mod record;
 pub mod region;
+pub mod tapback;
