@@ -1,1 +1,179 @@
-//! The redb file.
+//! The redb file: what is kept, in which tables, and how a page gets in with everything that follows from it.
+//!
+//! | to | go to |
+//! |---|---|
+//! | see which tables there are | [`tables`] |
+//! | see what a value looks like in bytes | [`value`] |
+//! | follow a page into the tables | [`page`], then [`messages`], [`conversations`], [`attachments`] |
+//! | read what is held | [`snapshot`] |
+//! | check, copy or shrink the file | [`verify`], [`backup`] |
+//!
+//! One thread writes ([`writer`]); readers work on snapshots and never wait for it. The rules (data-format.md has the
+//! bytes):
+//!
+//! * One transaction holds pages, all their consequences and the cursor after them.
+//! * Row ids are handed out by arrival and never again; the order that people see is `timeline` and `by_time`.
+//! * Every GUID comparison goes through the 16-byte index, in which case cannot matter.
+//! * Every durable commit saves the allocator's state, so that the file opens at once after a crash.
+
+mod attachments;
+mod backup;
+mod changes;
+mod conversations;
+mod db;
+mod error;
+mod guid;
+mod index;
+mod merges;
+mod messages;
+mod migrate;
+mod page;
+pub mod search;
+mod snapshot;
+mod tables;
+mod tally;
+mod transaction;
+pub mod value;
+mod verify;
+mod writer;
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use redb::Database;
+use redb::ReadableDatabase;
+use redb::StorageBackend;
+
+use crate::base::time::Clock;
+
+pub use db::Absent;
+pub use error::StoreError;
+pub use index::kind;
+pub use index::searchable;
+pub use page::Page;
+pub use page::Prepared;
+pub use snapshot::Direction;
+pub use snapshot::Place;
+pub use snapshot::Snapshot;
+pub use tables::NAMES as TABLE_NAMES;
+pub use tally::Tally;
+pub use transaction::Transaction;
+pub use verify::Finding;
+pub use writer::Pace;
+pub use writer::Writer;
+
+/// The archive's file, open.
+///
+/// Clones share it. The file is closed, and its lock released, when the last clone and the last [`Snapshot`] are gone.
+#[derive(Clone)]
+pub struct Store {
+    database: Arc<Database>,
+    clock: Arc<dyn Clock>,
+    path: Option<PathBuf>,
+}
+
+impl Store {
+    /// Opens a file and brings it to the present format.
+    ///
+    /// A file that another process has open is waited for, [`crate::base::limits::LOCK_WAIT`] at most.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Absent`], [`StoreError::Locked`], [`StoreError::Foreign`], [`StoreError::Newer`],
+    /// [`StoreError::Damaged`], [`StoreError::DiskFull`], [`StoreError::Io`].
+    pub fn open(path: &Path, absent: Absent, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let database = db::open(path, absent)?;
+        Self::ready(database, clock, Some(path.to_owned()))
+    }
+
+    /// Opens a storage backend: memory, or one that fails on purpose.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`], without what concerns files.
+    pub fn open_backend(
+        backend: impl StorageBackend,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
+        Self::ready(db::open_backend(backend)?, clock, None)
+    }
+
+    fn ready(
+        database: Database,
+        clock: Arc<dyn Clock>,
+        path: Option<PathBuf>,
+    ) -> Result<Self, StoreError> {
+        migrate::bring_up(&database, clock.now())?;
+        Ok(Self {
+            database: Arc::new(database),
+            clock,
+            path,
+        })
+    }
+
+    /// Where the file is; `None` for a backend that is none.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// What is held now. Later commits do not change it; it keeps their old pages from being reused, so it is let go
+    /// of soon.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Damaged`].
+    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let transaction = self
+            .database
+            .begin_read()
+            .map_err(|error| StoreError::from_redb("reading", error))?;
+        Snapshot::new(&transaction)
+    }
+
+    /// Does some work in one transaction of its own and commits it, or nothing of it.
+    ///
+    /// # Errors
+    ///
+    /// The work's, or [`StoreError::DiskFull`], [`StoreError::LowSpace`], [`StoreError::Io`].
+    pub fn write<E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<(), E>,
+    ) -> Result<Tally, E> {
+        if let Some(path) = &self.path {
+            db::check_space(path)?;
+        }
+        let tx = db::begin_write(&self.database)?;
+        let mut transaction = Transaction::begin(&tx, self.clock.now())?;
+        work(&mut transaction)?;
+        let tally = transaction.finish()?;
+        tx.commit()
+            .map_err(|error| StoreError::from_redb("committing to", error))?;
+        Ok(tally)
+    }
+
+    /// Starts the thread that writes.
+    pub fn writer(&self, pace: Pace) -> Writer {
+        Writer::start(self.clone(), pace)
+    }
+
+    /// Shrinks the file to what it holds. Nobody else may be using it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Locked`] while a snapshot or a clone is alive, [`StoreError::DiskFull`], [`StoreError::Io`].
+    pub fn compact(&mut self) -> Result<(), StoreError> {
+        let path = self.path.clone().unwrap_or_default();
+        let Some(database) = Arc::get_mut(&mut self.database) else {
+            return Err(StoreError::Locked { path });
+        };
+        while database
+            .compact()
+            .map_err(|error| StoreError::from_redb("compacting", error))?
+        {}
+        // Compaction's own commits do not save the allocator's state; this one does.
+        let tx = db::begin_write(&self.database)?;
+        tx.commit()
+            .map_err(|error| StoreError::from_redb("committing to", error))
+    }
+}

@@ -1,0 +1,241 @@
+//! Storing conversations: which row they are, the aliases that lead to them, the rows they were made of, their names.
+
+use crate::base::ids::RowId;
+use crate::base::time::AppleTime;
+use crate::model::conversation::Conversation;
+use crate::model::conversation::ConversationChange;
+use crate::model::conversation::Name;
+use crate::model::record::ChatColumn;
+use crate::store::error::StoreError;
+use crate::store::transaction::Transaction;
+use crate::store::transaction::find;
+use crate::store::transaction::put;
+use crate::store::value::ChangeKind;
+use crate::store::value::Head;
+use crate::store::value::StoredChat;
+use crate::store::value::StoredConversation;
+
+impl Head {
+    /// Counts one more message.
+    pub(super) fn add(&mut self, time: AppleTime) {
+        self.messages += 1;
+        self.oldest = Some(self.oldest.map_or(time, |oldest| oldest.min(time)));
+        self.newest = Some(self.newest.map_or(time, |newest| newest.max(time)));
+    }
+}
+
+impl Transaction<'_> {
+    /// Stores what a source says of a conversation. It is the one that any of its aliases leads to; its key never
+    /// changes (D9). Where several lead to different ones, they are one from now on, the oldest.
+    pub(super) fn apply_conversation(
+        &mut self,
+        change: ConversationChange,
+    ) -> Result<(), StoreError> {
+        let failed = |error| StoreError::from_redb("writing to", error);
+        let mut rows = Vec::new();
+        for alias in &change.aliases {
+            if let Some(row) = self.resolve(alias)?
+                && !rows.contains(&row)
+            {
+                rows.push(row);
+            }
+        }
+        rows.sort_unstable();
+        let row = match rows.first() {
+            Some(row) => self.update_conversation(*row, change.conversation)?,
+            None => self.insert_conversation(change.conversation)?,
+        };
+        for alias in change.aliases {
+            if self.alias_cache.get(&alias) != Some(&Some(row)) {
+                self.tables
+                    .aliases
+                    .insert(alias.as_str(), row.0)
+                    .map_err(failed)?;
+                self.alias_cache.insert(alias, Some(row));
+            }
+        }
+        for younger in rows.into_iter().skip(1) {
+            self.unite(younger, row)?;
+        }
+        for record in change.records {
+            let guid = record
+                .row
+                .text(ChatColumn::Guid)
+                .unwrap_or_default()
+                .to_lowercase();
+            let chat = StoredChat {
+                conversation: row,
+                record,
+            };
+            let held: Option<StoredChat> = find(&self.tables.chats, "chats", guid.as_str())?;
+            if held.as_ref() != Some(&chat) {
+                put(
+                    &mut self.tables.chats,
+                    "chats",
+                    guid.as_str(),
+                    &chat,
+                    &mut Vec::new(),
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn insert_conversation(&mut self, conversation: Conversation) -> Result<RowId, StoreError> {
+        let row = self.new_row();
+        let number = self.log(ChangeKind::Conversation, row)?;
+        let stored = StoredConversation {
+            conversation,
+            first_change: number,
+            last_change: number,
+            united_into: None,
+        };
+        self.tally.new_conversations += 1;
+        Self::put_row(
+            &mut self.tables.conversations,
+            "conversations",
+            row,
+            &stored,
+        )?;
+        self.head(row)?;
+        Ok(row)
+    }
+
+    fn update_conversation(
+        &mut self,
+        row: RowId,
+        incoming: Conversation,
+    ) -> Result<RowId, StoreError> {
+        let held = self.conversation(row)?;
+        let old = &held.conversation;
+        let conversation = Conversation {
+            key: old.key.clone(),
+            kind: old.kind,
+            name: newer_name(old, &incoming),
+            deleted: incoming.deleted.or(old.deleted),
+            ..incoming
+        };
+        if conversation != held.conversation {
+            let last_change = self.log(ChangeKind::Conversation, row)?;
+            self.tally.changed_conversations += 1;
+            let stored = StoredConversation {
+                conversation,
+                last_change,
+                ..held
+            };
+            Self::put_row(
+                &mut self.tables.conversations,
+                "conversations",
+                row,
+                &stored,
+            )?;
+        }
+        Ok(row)
+    }
+
+    /// Gives a conversation's name the time of the announcement that gave it (ID-21).
+    pub(super) fn date_name(
+        &mut self,
+        row: RowId,
+        title: &str,
+        at: AppleTime,
+    ) -> Result<(), StoreError> {
+        let mut held = self.conversation(row)?;
+        let Some(name) = &mut held.conversation.name else {
+            return Ok(());
+        };
+        if name.text == title && name.at.is_none_or(|known| known < at) {
+            name.at = Some(at);
+            Self::put_row(&mut self.tables.conversations, "conversations", row, &held)?;
+        }
+        Ok(())
+    }
+
+    /// Two conversations turned out to be one: the messages of the younger move to the older (D19).
+    fn unite(&mut self, younger: RowId, older: RowId) -> Result<(), StoreError> {
+        use redb::ReadableTable;
+
+        let failed = |error| StoreError::from_redb("writing to", error);
+        self.flush()?;
+        let rows = (younger.0, i64::MIN, 0, 0)..=(younger.0, i64::MAX, u64::MAX, u16::MAX);
+        let mut keys = Vec::new();
+        for entry in self.tables.timeline.range(rows).map_err(failed)? {
+            keys.push(entry.map_err(failed)?.0.value());
+        }
+        for (_, time, row, n) in &keys {
+            self.tables
+                .timeline
+                .remove((younger.0, *time, *row, *n))
+                .map_err(failed)?;
+            self.tables
+                .timeline
+                .insert((older.0, *time, *row, *n), ())
+                .map_err(failed)?;
+        }
+        for (_, time, row, _) in keys.iter().filter(|key| key.3 == 0) {
+            let mut message = self.message(RowId(*row))?;
+            message.conversation = Some(older);
+            message.also_in.retain(|also| *also != older);
+            message.last_change = self.log(ChangeKind::Message, RowId(*row))?;
+            self.put_message(RowId(*row), &message)?;
+            self.tally.changed += 1;
+            self.tally.moved += 1;
+            self.head(older)?.add(AppleTime::from_nanos(*time));
+        }
+        *self.head(younger)? = Head::default();
+        let held = self.conversation(younger)?;
+        let last_change = self.log(ChangeKind::Conversation, younger)?;
+        let stored = StoredConversation {
+            united_into: Some(older),
+            last_change,
+            ..held
+        };
+        Self::put_row(
+            &mut self.tables.conversations,
+            "conversations",
+            younger,
+            &stored,
+        )?;
+        let mut aliases = Vec::new();
+        for entry in self.tables.aliases.iter().map_err(failed)? {
+            let (alias, row) = entry.map_err(failed)?;
+            if row.value() == younger.0 {
+                aliases.push(alias.value().to_owned());
+            }
+        }
+        for alias in &aliases {
+            self.tables
+                .aliases
+                .insert(alias.as_str(), older.0)
+                .map_err(failed)?;
+        }
+        self.alias_cache.clear();
+        Ok(())
+    }
+
+    /// Whether a conversation is the owner's with oneself.
+    pub(super) fn is_self_chat(&mut self, row: RowId) -> Result<bool, StoreError> {
+        if let Some(known) = self.self_chats.get(&row) {
+            return Ok(*known);
+        }
+        let own = self.own_handles()?;
+        let conversation = self.conversation(row)?.conversation;
+        let is_self = conversation.key.is_direct()
+            && conversation
+                .participants
+                .iter()
+                .all(|who| own.contains(who));
+        self.self_chats.insert(row, is_self);
+        Ok(is_self)
+    }
+}
+
+/// The name that stands. A name without a time is the source's present state: it replaces another such name, also when
+/// it is none; of two names with times the newer one stands (ID-20, ID-21).
+fn newer_name(old: &Conversation, incoming: &Conversation) -> Option<Name> {
+    match (&old.name, &incoming.name) {
+        (Some(held), Some(new)) if new.at.is_none() && held.text == new.text => Some(held.clone()),
+        (Some(held), Some(new)) if new.at.is_some() && new.at < held.at => Some(held.clone()),
+        (_, new) => new.clone(),
+    }
+}

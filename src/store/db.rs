@@ -1,0 +1,203 @@
+//! Opening the file, and the one way to begin a transaction.
+
+use std::fs;
+use std::io;
+use std::io::Read;
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use redb::Builder;
+use redb::Database;
+use redb::DatabaseError;
+use redb::StorageBackend;
+use redb::StorageError;
+use redb::WriteTransaction;
+
+use crate::base::limits::FREE_SPACE_FLOOR;
+use crate::base::limits::LOCK_WAIT;
+use crate::base::limits::PAGE_CACHE_BYTES;
+use crate::store::error::StoreError;
+
+/// The first nine bytes of every redb file.
+const MAGIC: &[u8] = b"redb\x1a\x0a\xa9\x0d\x0a";
+
+/// How often the lock is tried while another process holds it.
+const LOCK_RETRY: Duration = Duration::from_millis(50);
+
+/// Whether a missing file is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// It is made, readable by its owner alone.
+    Create,
+    /// It is an error.
+    Refuse,
+}
+
+/// Opens a file, waiting for another process to let go of it.
+///
+/// # Errors
+///
+/// [`StoreError::Absent`], [`StoreError::Locked`], [`StoreError::Foreign`], [`StoreError::Damaged`],
+/// [`StoreError::Io`].
+pub(super) fn open(path: &Path, absent: Absent) -> Result<Database, StoreError> {
+    let is_new = match is_redb(path) {
+        Ok(true) => false,
+        Ok(false) => {
+            return Err(StoreError::Foreign {
+                path: path.to_owned(),
+            });
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match absent {
+            Absent::Create => true,
+            Absent::Refuse => {
+                return Err(StoreError::Absent {
+                    path: path.to_owned(),
+                });
+            }
+        },
+        Err(source) => {
+            return Err(StoreError::Io {
+                attempted: "opening",
+                source,
+            });
+        }
+    };
+    if is_new {
+        make_private(path).map_err(|source| StoreError::Io {
+            attempted: "creating",
+            source,
+        })?;
+    }
+    let mut waited = Duration::ZERO;
+    loop {
+        match build(path) {
+            Err(DatabaseError::DatabaseAlreadyOpen) if waited < LOCK_WAIT => {
+                thread::sleep(LOCK_RETRY);
+                waited += LOCK_RETRY;
+            }
+            Err(DatabaseError::DatabaseAlreadyOpen) => {
+                return Err(StoreError::Locked {
+                    path: path.to_owned(),
+                });
+            }
+            Err(DatabaseError::Storage(StorageError::Io(error)))
+                if error.kind() == io::ErrorKind::InvalidData =>
+            {
+                return Err(StoreError::Foreign {
+                    path: path.to_owned(),
+                });
+            }
+            Err(error) => return Err(StoreError::from_redb("opening", error)),
+            Ok(database) => return Ok(database),
+        }
+    }
+}
+
+/// Opens a storage backend: memory, or one that fails on purpose.
+///
+/// # Errors
+///
+/// [`StoreError::Damaged`], [`StoreError::Io`].
+pub(super) fn open_backend(backend: impl StorageBackend) -> Result<Database, StoreError> {
+    builder()
+        .create_with_backend(backend)
+        .map_err(|error| StoreError::from_redb("opening", error))
+}
+
+/// redb checks what it reads, but a damaged page can still trip an assertion inside it: that is damage, not a bug here.
+fn build(path: &Path) -> Result<Database, DatabaseError> {
+    catch_unwind(AssertUnwindSafe(|| builder().create(path))).unwrap_or_else(|_panic| {
+        Err(DatabaseError::Storage(StorageError::Corrupted(
+            "its pages contradict each other".to_owned(),
+        )))
+    })
+}
+
+fn builder() -> Builder {
+    let mut builder = Database::builder();
+    builder
+        .set_cache_size(PAGE_CACHE_BYTES)
+        .set_repair_callback(|session| {
+            tracing::info!(
+                progress = session.progress(),
+                "archive was not closed cleanly, repairing"
+            );
+        });
+    builder
+}
+
+/// Begins a transaction whose commit survives a crash and opens quickly after one.
+///
+/// Every durable commit must save the allocator's state: that of an earlier one is void as soon as one commit does not
+/// (data-format.md, "Commits").
+///
+/// # Errors
+///
+/// [`StoreError::AfterFailure`] after a failed commit, [`StoreError::Io`].
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where transactions begin"
+)]
+pub(super) fn begin_write(database: &Database) -> Result<WriteTransaction, StoreError> {
+    let mut transaction = database
+        .begin_write()
+        .map_err(|error| StoreError::from_redb("writing to", error))?;
+    transaction.set_quick_repair(true);
+    Ok(transaction)
+}
+
+/// Whether a file begins as redb's do. An empty one counts: that is what a crash while creating it leaves behind.
+fn is_redb(path: &Path) -> io::Result<bool> {
+    let mut begin = Vec::with_capacity(MAGIC.len());
+    fs::File::open(path)?
+        .take(MAGIC.len() as u64)
+        .read_to_end(&mut begin)?;
+    Ok(begin.is_empty() || begin == MAGIC)
+}
+
+/// Makes an empty file that only its owner can read, and its folder likewise.
+fn make_private(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    if let Some(folder) = path.parent()
+        && !folder.as_os_str().is_empty()
+        && !folder.exists()
+    {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+    }
+    fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    Ok(())
+}
+
+/// Refuses to write when too little space is left for it to end well (D8).
+pub(super) fn check_space(path: &Path) -> Result<(), StoreError> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let Ok(disk) = rustix::fs::statvfs(folder) else {
+        // A file system that does not tell is not one that is full.
+        return Ok(());
+    };
+    let free_bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let size_bytes = disk.f_blocks.saturating_mul(disk.f_frsize);
+    let floor_bytes = FREE_SPACE_FLOOR.max(size_bytes / 50);
+    if free_bytes < floor_bytes {
+        return Err(StoreError::LowSpace {
+            free_bytes,
+            floor_bytes,
+        });
+    }
+    Ok(())
+}

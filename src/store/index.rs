@@ -1,0 +1,154 @@
+//! What of a message can be searched, and when the index is written.
+
+use crate::model::body::shown;
+use crate::model::message::Announcement;
+use crate::model::message::AppContent;
+use crate::model::message::Author;
+use crate::model::message::Kind;
+use crate::model::message::Message;
+use crate::store::error::StoreError;
+use crate::store::search::Field;
+use crate::store::search::MessageTerms;
+use crate::store::search::SearchError;
+use crate::store::search::merge;
+use crate::store::search::merge_candidates;
+use crate::store::search::read_blocks;
+use crate::store::transaction::Transaction;
+
+/// Kinds that a search can be narrowed to.
+pub mod kind {
+    /// Messages with text.
+    pub const TEXT: &str = "text";
+    /// Messages with files.
+    pub const ATTACHMENT: &str = "attachment";
+    /// Messages with a link.
+    pub const LINK: &str = "link";
+    /// Announcements.
+    pub const ANNOUNCEMENT: &str = "announcement";
+}
+
+/// Every text of a message by which it can be found: what is shown of it, file names, link titles, what stands on
+/// balloons. A tapback has none: its sentence quotes another message.
+pub fn searchable(message: &Message) -> Vec<String> {
+    let mut texts: Vec<String> = Vec::new();
+    if let Kind::Announcement(Announcement::Renamed(title)) = &message.kind {
+        texts.extend(title.clone());
+    }
+    if matches!(message.kind, Kind::Tapback(_)) {
+        return texts;
+    }
+    texts.extend(message.body.as_ref().and_then(|body| shown(&body.text)));
+    texts.extend(message.subject.clone());
+    texts.extend(
+        message
+            .attachments
+            .iter()
+            .filter_map(|attachment| attachment.name.clone()),
+    );
+    texts.extend(
+        message
+            .attachments
+            .iter()
+            .filter_map(|attachment| attachment.transcription.clone()),
+    );
+    if let Some(preview) = &message.link_preview {
+        texts.extend(
+            [&preview.title, &preview.summary, &preview.site]
+                .into_iter()
+                .flatten()
+                .cloned(),
+        );
+    }
+    if let Some(app) = &message.app {
+        texts.extend(
+            app.name
+                .iter()
+                .chain(&app.captions)
+                .chain(&app.text)
+                .cloned(),
+        );
+        if let AppContent::Poll { title, options } = &app.content {
+            texts.extend(
+                title
+                    .iter()
+                    .cloned()
+                    .chain(options.iter().map(|option| option.text.clone())),
+            );
+        }
+    }
+    texts
+}
+
+/// The kinds that a message is of.
+fn kinds(message: &Message) -> impl Iterator<Item = &'static str> {
+    let is_message = matches!(message.kind, Kind::Message { .. });
+    let has_link = message.link_preview.is_some()
+        || message
+            .body
+            .as_ref()
+            .is_some_and(|body| !body.links.is_empty());
+    [
+        (kind::TEXT, is_message && message.body.is_some()),
+        (
+            kind::ATTACHMENT,
+            is_message && !message.attachments.is_empty(),
+        ),
+        (kind::LINK, is_message && has_link),
+        (
+            kind::ANNOUNCEMENT,
+            matches!(message.kind, Kind::Announcement(_)),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(kind, holds)| holds.then_some(kind))
+}
+
+/// The terms of a message, its files in it.
+pub(super) fn terms_of(message: &Message) -> MessageTerms {
+    let texts = searchable(message);
+    let mut fields: Vec<Field<'_>> = texts.iter().map(|text| Field::Text(text)).collect();
+    for kind in kinds(message) {
+        fields.push(Field::Kind(kind));
+    }
+    if let (Kind::Message { .. } | Kind::Announcement(_), Author::Other(handle)) =
+        (&message.kind, &message.author)
+    {
+        fields.push(Field::Sender(handle));
+    }
+    MessageTerms::of(fields)
+}
+
+impl Transaction<'_> {
+    /// Writes the block, and merges small ones into a larger one when there are enough of them.
+    pub(super) fn write_index(&mut self) -> Result<(), StoreError> {
+        let (terms, blocks) = (
+            &mut self.tables.search_terms,
+            &mut self.tables.search_blocks,
+        );
+        let index = std::mem::take(&mut self.index);
+        if !index.is_empty() {
+            index
+                .write(terms, blocks)
+                .map_err(StoreError::from_search)?;
+        }
+        let held = read_blocks(blocks).map_err(StoreError::from_search)?;
+        if let Some(numbers) = merge_candidates(&held) {
+            merge(terms, blocks, numbers).map_err(StoreError::from_search)?;
+        }
+        Ok(())
+    }
+}
+
+impl StoreError {
+    /// An error of the search index.
+    pub(super) fn from_search(error: SearchError) -> Self {
+        match error {
+            SearchError::Storage(error) => Self::from_redb("searching", error),
+            other @ (SearchError::Order(_) | SearchError::Damaged { .. } | SearchError::Full) => {
+                Self::Damaged {
+                    what: other.to_string(),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! One person, several addresses: DM conversations shown as one, as rows that can be taken away again (ID-30 to 32).
+
+use std::collections::BTreeMap;
+
+use redb::ReadableTable;
+
+use crate::base::ids::Handle;
+use crate::base::ids::RowId;
+use crate::model::contact::Contact;
+use crate::model::contact::people;
+use crate::store::error::StoreError;
+use crate::store::transaction::Transaction;
+use crate::store::transaction::value;
+use crate::store::value::Merge;
+use crate::store::value::StoredConversation;
+
+impl Transaction<'_> {
+    /// Makes the merges what the address book says now. What the owner keeps apart stays apart.
+    pub(super) fn apply_merges(&mut self) -> Result<(), StoreError> {
+        let failed = |error| StoreError::from_redb("writing to", error);
+        let wanted = self.wanted_merges()?;
+        let mut held = BTreeMap::new();
+        for entry in self.tables.merges.iter().map_err(failed)? {
+            let (row, bytes) = entry.map_err(failed)?;
+            held.insert(RowId(row.value()), value::<Merge>("merges", bytes.value())?);
+        }
+        for (row, merge) in &held {
+            if *merge != Merge::Apart && !wanted.contains_key(row) {
+                self.tables.merges.remove(row.0).map_err(failed)?;
+            }
+        }
+        for (row, into) in wanted {
+            let merge = Merge::Into(into);
+            if !matches!(held.get(&row), Some(known) if *known == merge || *known == Merge::Apart) {
+                Self::put_row(&mut self.tables.merges, "merges", row, &merge)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows a conversation as its own again, or lets the address book decide.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn keep_apart(&mut self, conversation: RowId, apart: bool) -> Result<(), StoreError> {
+        if apart {
+            return Self::put_row(
+                &mut self.tables.merges,
+                "merges",
+                conversation,
+                &Merge::Apart,
+            );
+        }
+        let removed = self.tables.merges.remove(conversation.0);
+        removed.map_err(|error| StoreError::from_redb("writing to", error))?;
+        self.apply_merges()
+    }
+
+    /// Every DM that is shown as another one, by the address book.
+    fn wanted_merges(&self) -> Result<BTreeMap<RowId, RowId>, StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let mut contacts: Vec<Contact> = Vec::new();
+        for entry in self.tables.contacts.iter().map_err(failed)? {
+            contacts.push(value("contacts", entry.map_err(failed)?.1.value())?);
+        }
+        let canonical = people(&contacts, &self.own_handles()?);
+        let mut by_person: BTreeMap<&Handle, Vec<(bool, RowId)>> = BTreeMap::new();
+        for entry in self.tables.conversations.iter().map_err(failed)? {
+            let (row, bytes) = entry.map_err(failed)?;
+            let stored: StoredConversation = value("conversations", bytes.value())?;
+            if stored.united_into.is_some() || !stored.conversation.key.is_direct() {
+                continue;
+            }
+            if let [other] = stored.conversation.participants.as_slice()
+                && let Some(person) = canonical.get(other)
+            {
+                by_person
+                    .entry(person)
+                    .or_default()
+                    .push((person != other, RowId(row.value())));
+            }
+        }
+        let mut merges = BTreeMap::new();
+        for mut rows in by_person.into_values() {
+            rows.sort_unstable();
+            let mut rows = rows.into_iter();
+            if let Some((_, first)) = rows.next() {
+                merges.extend(rows.map(|(_, row)| (row, first)));
+            }
+        }
+        Ok(merges)
+    }
+}

@@ -1,0 +1,496 @@
+//! Storing messages: which row they are, what of them changed, and every row that follows from it.
+
+use std::mem;
+
+use crate::base::ids::ChangeNumber;
+use crate::base::ids::Guid;
+use crate::base::ids::RowId;
+use crate::base::limits::FUTURE_TOLERANCE;
+use crate::base::limits::TWIN_WINDOW;
+use crate::base::time::AppleTime;
+use crate::model::change::Placement;
+use crate::model::message::Announcement;
+use crate::model::message::Author;
+use crate::model::message::Kind;
+use crate::model::message::Message;
+use crate::model::record::SourceKind;
+use crate::store::error::StoreError;
+use crate::store::guid::GuidKey;
+use crate::store::page::Prepared;
+use crate::store::transaction::Transaction;
+use crate::store::transaction::find;
+use crate::store::value::ChangeKind;
+use crate::store::value::ParkedRow;
+use crate::store::value::QuarantineRow;
+use crate::store::value::StoredMessage;
+
+/// Where a message comes from and who made it of its record.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    pub(super) source: SourceKind,
+    pub(super) decoder: u32,
+}
+
+/// A message on its way into the store, and the row it has there if it is held already.
+struct Incoming {
+    home: Option<RowId>,
+    also_in: Vec<RowId>,
+    known: Option<(RowId, StoredMessage)>,
+}
+
+impl Transaction<'_> {
+    /// Stores one message: as a new row, as a change of the row it has, or not at all when nothing is different.
+    pub(super) fn apply_message(
+        &mut self,
+        prepared: Prepared,
+        origin: Origin,
+    ) -> Result<(), StoreError> {
+        let Prepared {
+            mut message,
+            placement,
+            fingerprint,
+            record,
+            terms,
+        } = prepared;
+        let incoming = self.recognise(&message, &placement)?;
+        let (row, is_new) = match &incoming.known {
+            Some((row, _)) => (*row, false),
+            None => (self.new_row(), true),
+        };
+        let files = mem::take(&mut message.attachments);
+        let (attachments, files_changed) = self.apply_attachments(row, files)?;
+        self.last_sent = message.times.sent.or(self.last_sent);
+        let stored = StoredMessage {
+            time: self.sort_time(&message, &incoming),
+            conversation: incoming.home,
+            also_in: incoming.also_in,
+            first_seen: incoming
+                .known
+                .as_ref()
+                .map_or(self.now, |(_, old)| old.first_seen),
+            first_change: ChangeNumber::default(),
+            last_change: ChangeNumber::default(),
+            sources: vec![origin.source],
+            duplicate_of: incoming
+                .known
+                .as_ref()
+                .and_then(|(_, old)| old.duplicate_of.clone()),
+            attachments,
+            message,
+        };
+        self.put_record(row, origin.source, &record, fingerprint)?;
+        if !is_new || stored.conversation.is_none() {
+            self.note_parked(row, &stored, placement)?;
+        }
+        if !is_new || !stored.message.unreadable.is_empty() {
+            self.note_quarantine(row, &stored.message, origin.decoder)?;
+        }
+        match incoming.known {
+            None => self.insert_message(row, stored)?,
+            Some((row, old)) => {
+                if !self.update_message(row, &old, stored, files_changed)? {
+                    return Ok(());
+                }
+            }
+        }
+        self.index.add(row.0, &terms);
+        Ok(())
+    }
+
+    /// Which row a message is, and where it belongs.
+    fn recognise(
+        &mut self,
+        message: &Message,
+        placement: &Placement,
+    ) -> Result<Incoming, StoreError> {
+        let mut homes = Vec::new();
+        for alias in &placement.candidates {
+            if let Some(conversation) = self.resolve(alias)?
+                && !homes.contains(&conversation)
+            {
+                homes.push(conversation);
+            }
+        }
+        let mut homes = homes.into_iter();
+        let home = homes.next();
+        let mut known = None;
+        for row in self.messages_with(&message.guid)? {
+            let held = self.message(row)?;
+            if is_same(&held, message, home) {
+                known = Some((row, held));
+                break;
+            }
+        }
+        if known.is_none() && self.new_guids.contains_key(&GuidKey::of(&message.guid).0) {
+            // A second message with this GUID: the first must be where look-ups find it.
+            self.flush()?;
+        }
+        Ok(Incoming {
+            home,
+            also_in: homes.collect(),
+            known,
+        })
+    }
+
+    /// Where a message stands in the order (D5): when it was sent, but not after it was seen; fixed unless the time of
+    /// sending itself is corrected.
+    fn sort_time(&self, message: &Message, incoming: &Incoming) -> AppleTime {
+        if let Some((_, old)) = &incoming.known
+            && (old.message.times.sent == message.times.sent || message.times.sent.is_none())
+        {
+            return old.time;
+        }
+        let first_seen = incoming
+            .known
+            .as_ref()
+            .map_or(self.now, |(_, old)| old.first_seen);
+        let latest = first_seen.plus(FUTURE_TOLERANCE);
+        message
+            .times
+            .sent
+            .or(self.last_sent)
+            .unwrap_or(first_seen)
+            .min(latest)
+    }
+
+    fn insert_message(&mut self, row: RowId, mut stored: StoredMessage) -> Result<(), StoreError> {
+        self.link_twin(row, &mut stored)?;
+        let number = self.log(ChangeKind::Message, row)?;
+        (stored.first_change, stored.last_change) = (number, number);
+        self.tally.count_new(&stored);
+        self.put_message(row, &stored)?;
+        self.insert_guid(&stored.message.guid, row)?;
+        self.waiting.by_time.push((stored.time.nanos(), row.0));
+        self.waiting.relations.extend(relations(&stored, row));
+        self.waiting.timeline.extend(timeline(&stored, row));
+        if let Some(conversation) = stored.conversation {
+            self.head(conversation)?.add(stored.time);
+            if let Kind::Announcement(Announcement::Renamed(Some(title))) = &stored.message.kind {
+                self.date_name(conversation, title, stored.time)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a held message as it is now, with all that follows, and says whether anything that shows is different.
+    pub(super) fn update_message(
+        &mut self,
+        row: RowId,
+        old: &StoredMessage,
+        mut new: StoredMessage,
+        files_changed: bool,
+    ) -> Result<bool, StoreError> {
+        (new.first_change, new.last_change) = (old.first_change, old.last_change);
+        for source in &old.sources {
+            if !new.sources.contains(source) {
+                new.sources.insert(0, *source);
+            }
+        }
+        if new == *old && !files_changed {
+            self.tally.refreshed += 1;
+            return Ok(false);
+        }
+        new.last_change = self.log(ChangeKind::Message, row)?;
+        self.tally.count_changed(old, &new);
+        self.tally.attachments += u64::from(files_changed && old.attachments == new.attachments);
+        self.put_message(row, &new)?;
+        self.move_rows(row, old, &new)?;
+        Ok(true)
+    }
+
+    /// Replaces the index rows of a message that are not what they were.
+    fn move_rows(
+        &mut self,
+        row: RowId,
+        old: &StoredMessage,
+        new: &StoredMessage,
+    ) -> Result<(), StoreError> {
+        let failed = |error| StoreError::from_redb("writing to", error);
+        let (before, now) = (timeline(old, row), timeline(new, row));
+        let (related, relates) = (relations(old, row), relations(new, row));
+        if before == now && related == relates && old.time == new.time {
+            return Ok(());
+        }
+        // The old rows may still wait; what is removed must be in the tables.
+        self.flush()?;
+        for key in before.iter().filter(|key| !now.contains(key)) {
+            self.tables.timeline.remove(*key).map_err(failed)?;
+        }
+        for (target, row) in related.iter().filter(|key| !relates.contains(key)) {
+            self.tables
+                .relations
+                .remove((target, *row))
+                .map_err(failed)?;
+        }
+        if old.time != new.time {
+            self.tables
+                .by_time
+                .remove((old.time.nanos(), row.0))
+                .map_err(failed)?;
+            self.waiting.by_time.push((new.time.nanos(), row.0));
+        }
+        self.waiting
+            .timeline
+            .extend(now.iter().filter(|key| !before.contains(key)));
+        self.waiting
+            .relations
+            .extend(relates.iter().filter(|key| !related.contains(key)));
+        if (old.conversation, old.time) != (new.conversation, new.time) {
+            self.flush()?;
+            for conversation in [old.conversation, new.conversation].into_iter().flatten() {
+                self.recount(conversation, old.conversation, new.conversation)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Mends the totals of a conversation after a message left it, came to it or got another time in it.
+    fn recount(
+        &mut self,
+        of: RowId,
+        from: Option<RowId>,
+        to: Option<RowId>,
+    ) -> Result<(), StoreError> {
+        let (oldest, newest) = self.ends(of)?;
+        let head = self.head(of)?;
+        (head.oldest, head.newest) = (oldest, newest);
+        if from != to {
+            if from == Some(of) {
+                head.messages = head.messages.saturating_sub(1);
+            } else {
+                head.messages += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// The times of the first and the last message of a conversation.
+    fn ends(
+        &self,
+        conversation: RowId,
+    ) -> Result<(Option<AppleTime>, Option<AppleTime>), StoreError> {
+        use redb::ReadableTable;
+
+        let failed = |error| StoreError::from_redb("reading", error);
+        let rows =
+            (conversation.0, i64::MIN, 0, 0)..=(conversation.0, i64::MAX, u64::MAX, u16::MAX);
+        let is_message =
+            |key: (u64, i64, u64, u16)| (key.3 == 0).then_some(AppleTime::from_nanos(key.1));
+        let mut oldest = None;
+        for entry in self.tables.timeline.range(rows.clone()).map_err(failed)? {
+            oldest = is_message(entry.map_err(failed)?.0.value());
+            if oldest.is_some() {
+                break;
+            }
+        }
+        let mut newest = None;
+        for entry in self.tables.timeline.range(rows).map_err(failed)?.rev() {
+            newest = is_message(entry.map_err(failed)?.0.value());
+            if newest.is_some() {
+                break;
+            }
+        }
+        Ok((oldest, newest))
+    }
+
+    fn insert_guid(&mut self, guid: &Guid, row: RowId) -> Result<(), StoreError> {
+        self.new_guids.insert(GuidKey::of(guid).0, row);
+        match guid {
+            Guid::Uuid(key) => self.waiting.guids.push((*key, row.0)),
+            Guid::Other(text) => {
+                let text: &str = text;
+                let written = self.tables.guid_others.insert((text, row.0), ());
+                written.map_err(|error| StoreError::from_redb("writing to", error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says in the table of parked messages whether this is one, and why.
+    fn note_parked(
+        &mut self,
+        row: RowId,
+        stored: &StoredMessage,
+        placement: Placement,
+    ) -> Result<(), StoreError> {
+        if stored.conversation.is_none() {
+            let parked = ParkedRow {
+                placement,
+                since: self.now,
+            };
+            Self::put_row(&mut self.tables.parked, "parked", row, &parked)
+        } else {
+            let removed = self.tables.parked.remove(row.0);
+            removed
+                .map(drop)
+                .map_err(|error| StoreError::from_redb("writing to", error))
+        }
+    }
+
+    /// Says in the quarantine whether something of this message could not be decoded, and what.
+    fn note_quarantine(
+        &mut self,
+        row: RowId,
+        message: &Message,
+        decoder: u32,
+    ) -> Result<(), StoreError> {
+        let before: Option<QuarantineRow> = find(&self.tables.quarantine, "quarantine", row.0)?;
+        if message.unreadable.is_empty() {
+            if before.is_some() {
+                let removed = self.tables.quarantine.remove(row.0);
+                removed.map_err(|error| StoreError::from_redb("writing to", error))?;
+            }
+            return Ok(());
+        }
+        let (attempts, since) =
+            before.map_or((0, self.now), |before| (before.attempts, before.since));
+        let entry = QuarantineRow {
+            reasons: message.unreadable.clone(),
+            decoder,
+            attempts: attempts + 1,
+            since,
+        };
+        Self::put_row(&mut self.tables.quarantine, "quarantine", row, &entry)
+    }
+
+    /// In a self chat every message comes twice, sent and received: the received copy names its twin (ID-28).
+    fn link_twin(&mut self, row: RowId, stored: &mut StoredMessage) -> Result<(), StoreError> {
+        let Some(conversation) = stored.conversation else {
+            return Ok(());
+        };
+        if !matches!(stored.message.kind, Kind::Message { .. })
+            || !self.is_self_chat(conversation)?
+        {
+            return Ok(());
+        }
+        for near in self.rows_near(conversation, stored.time)? {
+            if near == row {
+                continue;
+            }
+            let mut twin = self.message(near)?;
+            let (mine, theirs) = (&stored.message, &twin.message);
+            if theirs.body != mine.body || theirs.author == mine.author || theirs.guid == mine.guid
+            {
+                continue;
+            }
+            if mine.author == Author::Owner && twin.duplicate_of.is_none() {
+                twin.duplicate_of = Some(mine.guid.clone());
+                twin.last_change = self.log(ChangeKind::Message, near)?;
+                self.put_message(near, &twin)?;
+                break;
+            }
+            if theirs.author == Author::Owner {
+                stored.duplicate_of = Some(theirs.guid.clone());
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Messages of a conversation within the twin window of a time, those of this transaction included.
+    fn rows_near(
+        &mut self,
+        conversation: RowId,
+        time: AppleTime,
+    ) -> Result<Vec<RowId>, StoreError> {
+        use redb::ReadableTable;
+
+        let failed = |error| StoreError::from_redb("reading", error);
+        let (from, to) = (
+            time.minus(TWIN_WINDOW).nanos(),
+            time.plus(TWIN_WINDOW).nanos(),
+        );
+        let is_near = |key: &(u64, i64, u64, u16)| {
+            key.0 == conversation.0 && (from..=to).contains(&key.1) && key.3 == 0
+        };
+        let mut rows: Vec<RowId> = self
+            .waiting
+            .timeline
+            .iter()
+            .filter(|k| is_near(k))
+            .map(|k| RowId(k.2))
+            .collect();
+        let stored = (conversation.0, from, 0, 0)..=(conversation.0, to, u64::MAX, u16::MAX);
+        for entry in self.tables.timeline.range(stored).map_err(failed)? {
+            let key = entry.map_err(failed)?.0.value();
+            if key.3 == 0 {
+                rows.push(RowId(key.2));
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Marks a held message as deleted by the owner, or remembers the GUID of one that was never held (D12).
+    pub(super) fn apply_deletion(&mut self, guid: &Guid, at: AppleTime) -> Result<(), StoreError> {
+        let rows = self.messages_with(guid)?;
+        if rows.is_empty() {
+            return self.remember_tombstone(guid, at);
+        }
+        for row in rows {
+            let old = self.message(row)?;
+            if old.message.times.deleted.is_some() {
+                continue;
+            }
+            let mut new = old.clone();
+            new.message.times.deleted = Some(at);
+            self.update_message(row, &old, new, false)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a held message is the one that comes in: same GUID, and not one of the repeats that carriers' short codes
+/// send into other conversations (ID-18).
+fn is_same(held: &StoredMessage, incoming: &Message, home: Option<RowId>) -> bool {
+    held.conversation == home
+        || held.conversation.is_none()
+        || home.is_none()
+        || incoming.service.as_deref() == Some("iMessage")
+        || (held.message.times.sent == incoming.times.sent
+            && held.message.author == incoming.author)
+}
+
+/// The timeline rows of a message: itself, then its edits and unsends at their own times (D5).
+pub(super) fn timeline(stored: &StoredMessage, row: RowId) -> Vec<(u64, i64, u64, u16)> {
+    let Some(conversation) = stored.conversation else {
+        return Vec::new();
+    };
+    let message = &stored.message;
+    let mut later: Vec<AppleTime> = Vec::new();
+    for edit in &message.edits {
+        later.extend(
+            edit.versions
+                .iter()
+                .skip(1)
+                .filter_map(|version| version.at),
+        );
+    }
+    later.extend(
+        message
+            .unsent_parts
+            .iter()
+            .filter_map(|_part| message.times.edited),
+    );
+    later.sort_unstable();
+    let times = std::iter::once(stored.time).chain(later);
+    times
+        .zip(0..=u16::MAX)
+        .map(|(time, n)| (conversation.0, time.nanos(), row.0, n))
+        .collect()
+}
+
+/// The rows by which a message is found from what it is about.
+pub(super) fn relations(stored: &StoredMessage, row: RowId) -> Vec<([u8; 16], u64)> {
+    let message = &stored.message;
+    let about = match &message.kind {
+        Kind::Message { about } => about.as_ref(),
+        Kind::Tapback(tapback) => Some(&tapback.target),
+        Kind::Announcement(_) => None,
+    };
+    let targets = about.into_iter().chain(&message.reply_to);
+    let mut rows: Vec<([u8; 16], u64)> = targets
+        .map(|target| (GuidKey::of(&target.guid).0, row.0))
+        .collect();
+    rows.dedup();
+    rows
+}

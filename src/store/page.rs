@@ -1,0 +1,290 @@
+//! Storing a page: everything of it, everything that follows from it, and its cursor.
+
+use std::collections::BTreeSet;
+
+use crate::base::ids::Guid;
+use crate::base::ids::Handle;
+use crate::base::ids::RowId;
+use crate::base::time::AppleTime;
+use crate::model::attachment::Attachment;
+use crate::model::change::Cursor;
+use crate::model::change::MessageChange;
+use crate::model::change::Owner;
+use crate::model::change::Placement;
+use crate::model::contact::Contact;
+use crate::model::conversation::ConversationChange;
+use crate::model::handle::OwnHandles;
+use crate::model::message::Message;
+use crate::model::record::HandleRow;
+use crate::model::record::SourceKind;
+use crate::store::error::StoreError;
+use crate::store::index::terms_of;
+use crate::store::messages::Origin;
+use crate::store::search::MessageTerms;
+use crate::store::transaction::Transaction;
+use crate::store::transaction::find;
+use crate::store::transaction::put;
+use crate::store::value::ChangeKind;
+use crate::store::value::ParkedRow;
+use crate::store::value::Stored;
+use crate::store::value::StoredRecord;
+use crate::store::value::Tombstone;
+
+/// The owner's addresses in `meta`, a line each.
+const OWN_HANDLES: &str = "own_handles";
+
+/// The region in `meta`, two letters.
+const REGION: &str = "region";
+
+/// What one source delivers at once. Everything of it is stored or nothing, the cursor included.
+#[derive(Default)]
+pub struct Page {
+    /// Addresses as the source writes them.
+    pub handles: Vec<HandleRow>,
+    /// The whole address book; `None` leaves the stored one alone.
+    pub contacts: Option<Vec<Contact>>,
+    /// Conversations.
+    pub conversations: Vec<ConversationChange>,
+    /// Messages.
+    pub messages: Vec<Prepared>,
+    /// Messages that the source says were deleted for good. Those that are held stay, marked with the time (D12).
+    pub deleted: Vec<(Guid, AppleTime)>,
+    /// What was found out about files of messages that are held.
+    pub attachments: Vec<(RowId, Attachment)>,
+    /// Who the owner is; `None` leaves the stored facts alone.
+    pub owner: Option<Owner>,
+    /// Where reading goes on after this page.
+    pub cursor: Option<Cursor>,
+}
+
+/// A message with everything that storing it needs and that does not depend on what is stored: made by the threads that
+/// decode, so that the one thread that writes has less to do.
+pub struct Prepared {
+    pub(super) message: Message,
+    pub(super) placement: Placement,
+    pub(super) fingerprint: u64,
+    /// The record's stored form.
+    pub(super) record: Vec<u8>,
+    pub(super) terms: MessageTerms,
+}
+
+impl Prepared {
+    /// Prepares a change that one version of the decoder made.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Value`] for a record that no value can hold.
+    pub fn new(change: MessageChange, decoder: u32) -> Result<Self, StoreError> {
+        let MessageChange {
+            message,
+            placement,
+            record,
+            fingerprint,
+        } = change;
+        let terms = terms_of(&message);
+        let record = StoredRecord { decoder, record };
+        let record = record.to_bytes().map_err(|source| StoreError::Value {
+            table: "records",
+            source,
+        })?;
+        Ok(Self {
+            message,
+            placement,
+            fingerprint,
+            record,
+            terms,
+        })
+    }
+}
+
+impl Transaction<'_> {
+    /// Stores a page of one source, decoded by one version of the decoder.
+    ///
+    /// # Errors
+    ///
+    /// Any error leaves the transaction unfit to be committed.
+    pub fn apply(
+        &mut self,
+        page: Page,
+        source: SourceKind,
+        decoder: u32,
+    ) -> Result<(), StoreError> {
+        if let Some(owner) = page.owner {
+            self.put_meta(
+                OWN_HANDLES,
+                owner
+                    .handles
+                    .iter()
+                    .map(Handle::as_str)
+                    .collect::<Vec<_>>()
+                    .join("\n"),
+            )?;
+            self.put_meta(REGION, owner.region)?;
+            self.self_chats.clear();
+        }
+        self.apply_handles(page.handles)?;
+        let has_people = page.contacts.is_some() || !page.conversations.is_empty();
+        if let Some(contacts) = page.contacts {
+            self.apply_contacts(contacts)?;
+        }
+        let has_conversations = !page.conversations.is_empty();
+        for conversation in page.conversations {
+            self.apply_conversation(conversation)?;
+        }
+        if has_people {
+            self.apply_merges()?;
+        }
+        for message in page.messages {
+            self.apply_message(message, Origin { source, decoder })?;
+        }
+        for (row, attachment) in page.attachments {
+            self.apply_attachment(row, attachment)?;
+        }
+        for (guid, at) in page.deleted {
+            self.apply_deletion(&guid, at)?;
+        }
+        if has_conversations {
+            self.unpark()?;
+        }
+        if let Some(cursor) = page.cursor {
+            put(
+                &mut self.tables.cursors,
+                "cursors",
+                source.number(),
+                &cursor,
+                &mut Vec::new(),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn apply_handles(&mut self, handles: Vec<HandleRow>) -> Result<(), StoreError> {
+        for handle in handles {
+            let key = (handle.id.as_str(), handle.service.as_str());
+            if find(&self.tables.handles, "handles", key)?.as_ref() != Some(&handle) {
+                put(
+                    &mut self.tables.handles,
+                    "handles",
+                    key,
+                    &handle,
+                    &mut Vec::new(),
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces the address book: cards that are gone go.
+    fn apply_contacts(&mut self, contacts: Vec<Contact>) -> Result<(), StoreError> {
+        use redb::ReadableTable;
+
+        let failed = |error| StoreError::from_redb("writing to", error);
+        let mut gone = BTreeSet::new();
+        for entry in self.tables.contacts.iter().map_err(failed)? {
+            gone.insert(entry.map_err(failed)?.0.value().to_owned());
+        }
+        let before = self.tally.contacts;
+        for contact in contacts {
+            gone.remove(&contact.id);
+            if find(&self.tables.contacts, "contacts", contact.id.as_str())?.as_ref()
+                != Some(&contact)
+            {
+                put(
+                    &mut self.tables.contacts,
+                    "contacts",
+                    contact.id.as_str(),
+                    &contact,
+                    &mut Vec::new(),
+                )?;
+                self.tally.contacts += 1;
+            }
+        }
+        for card in &gone {
+            self.tables.contacts.remove(card.as_str()).map_err(failed)?;
+            self.tally.contacts += 1;
+        }
+        if self.tally.contacts != before {
+            self.log(ChangeKind::Contacts, RowId(0))?;
+        }
+        Ok(())
+    }
+
+    /// Looks again for the conversations of parked messages (ID-9).
+    fn unpark(&mut self) -> Result<(), StoreError> {
+        use redb::ReadableTable;
+
+        let failed = |error| StoreError::from_redb("reading", error);
+        let mut parked = Vec::new();
+        for entry in self.tables.parked.iter().map_err(failed)? {
+            let (row, bytes) = entry.map_err(failed)?;
+            let entry: ParkedRow = crate::store::transaction::value("parked", bytes.value())?;
+            parked.push((RowId(row.value()), entry));
+        }
+        for (row, entry) in parked {
+            let mut homes = Vec::new();
+            for alias in &entry.placement.candidates {
+                homes.extend(self.resolve(alias)?);
+            }
+            let Some(home) = homes.first() else { continue };
+            let old = self.message(row)?;
+            let mut new = old.clone();
+            new.conversation = Some(*home);
+            new.also_in = homes
+                .iter()
+                .copied()
+                .filter(|other| other != home)
+                .collect();
+            self.tables.parked.remove(row.0).map_err(failed)?;
+            self.update_message(row, &old, new, false)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn remember_tombstone(
+        &mut self,
+        guid: &Guid,
+        at: AppleTime,
+    ) -> Result<(), StoreError> {
+        let guid = guid.to_string();
+        let known: Option<Tombstone> = find(&self.tables.tombstones, "tombstones", guid.as_str())?;
+        match known {
+            Some(_) => Ok(()),
+            None => put(
+                &mut self.tables.tombstones,
+                "tombstones",
+                guid.as_str(),
+                &Tombstone { at },
+                &mut Vec::new(),
+            ),
+        }
+    }
+
+    /// The owner's addresses.
+    pub(super) fn own_handles(&self) -> Result<OwnHandles, StoreError> {
+        use redb::ReadableTable;
+
+        let found = self
+            .tables
+            .meta
+            .get(OWN_HANDLES)
+            .map_err(|error| StoreError::from_redb("reading", error))?;
+        let text = found
+            .map(|bytes| String::from_utf8_lossy(bytes.value()).into_owned())
+            .unwrap_or_default();
+        let handles = text
+            .lines()
+            .map(|line| Handle::from_normal(line.to_owned()));
+        Ok(OwnHandles::from_normal(handles.collect()))
+    }
+
+    pub(super) fn put_meta(
+        &mut self,
+        name: &str,
+        value: impl AsRef<[u8]>,
+    ) -> Result<(), StoreError> {
+        let written = self.tables.meta.insert(name, value.as_ref());
+        written
+            .map(drop)
+            .map_err(|error| StoreError::from_redb("writing to", error))
+    }
+}

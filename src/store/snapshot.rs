@@ -1,0 +1,714 @@
+//! What is held at one moment, for reading.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use redb::ReadOnlyTable;
+use redb::ReadTransaction;
+use redb::ReadableTableMetadata;
+
+use crate::base::ids::AttachmentGuid;
+use crate::base::ids::ChangeNumber;
+use crate::base::ids::Guid;
+use crate::base::ids::Handle;
+use crate::base::ids::RowId;
+use crate::base::time::AppleTime;
+use crate::model::change::Cursor;
+use crate::model::contact::Contact;
+use crate::model::conversation::Alias;
+use crate::model::record::HandleRow;
+use crate::model::record::SourceKind;
+use crate::store::error::StoreError;
+use crate::store::guid::GuidKey;
+use crate::store::guid::ids_of;
+use crate::store::search::Clause;
+use crate::store::search::Query;
+use crate::store::search::TermKey;
+use crate::store::search::read_blocks;
+use crate::store::tables;
+use crate::store::transaction::find;
+use crate::store::transaction::value;
+use crate::store::value::ChangeEntry;
+use crate::store::value::Failure;
+use crate::store::value::Head;
+use crate::store::value::Merge;
+use crate::store::value::ParkedRow;
+use crate::store::value::QuarantineRow;
+use crate::store::value::Stored;
+use crate::store::value::StoredAttachment;
+use crate::store::value::StoredChat;
+use crate::store::value::StoredConversation;
+use crate::store::value::StoredMessage;
+use crate::store::value::StoredRecord;
+use crate::store::value::Tombstone;
+
+type Bytes<K> = ReadOnlyTable<K, &'static [u8]>;
+
+/// A place in an order of messages: (time, row), or in a timeline (time, row, n).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The time at which it stands.
+    pub time: AppleTime,
+    /// The message.
+    pub row: RowId,
+    /// 0 for the message itself, its edits and unsends from 1.
+    pub n: u16,
+}
+
+/// Which way to walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Oldest first.
+    Forward,
+    /// Newest first.
+    Backward,
+}
+
+/// The archive as of one commit. Nothing that is written later shows in it.
+pub struct Snapshot {
+    pub(super) messages: Bytes<u64>,
+    pub(super) records: Bytes<(u64, u8)>,
+    pub(super) fingerprints: ReadOnlyTable<(u64, u8), u64>,
+    pub(super) guids: ReadOnlyTable<(&'static [u8; 16], u64), ()>,
+    pub(super) guid_others: ReadOnlyTable<(&'static str, u64), ()>,
+    pub(super) timeline: ReadOnlyTable<(u64, i64, u64, u16), ()>,
+    pub(super) by_time: ReadOnlyTable<(i64, u64), ()>,
+    pub(super) relations: ReadOnlyTable<(&'static [u8; 16], u64), ()>,
+    pub(super) conversations: Bytes<u64>,
+    pub(super) heads: Bytes<u64>,
+    pub(super) aliases: ReadOnlyTable<&'static str, u64>,
+    pub(super) chats: Bytes<&'static str>,
+    pub(super) merges: Bytes<u64>,
+    pub(super) handles: Bytes<(&'static str, &'static str)>,
+    pub(super) contacts: Bytes<&'static str>,
+    pub(super) attachments: Bytes<u64>,
+    pub(super) attachment_guids: ReadOnlyTable<&'static str, u64>,
+    pub(super) wanted: ReadOnlyTable<u64, ()>,
+    pub(super) parked: Bytes<u64>,
+    pub(super) quarantine: Bytes<u64>,
+    pub(super) tombstones: Bytes<&'static str>,
+    pub(super) failures: Bytes<(u8, u64)>,
+    pub(super) changes: Bytes<u64>,
+    pub(super) cursors: Bytes<u8>,
+    pub(super) counters: ReadOnlyTable<&'static str, u64>,
+    pub(super) meta: Bytes<&'static str>,
+    pub(super) search_terms: Bytes<TermKey>,
+    pub(super) search_blocks: Bytes<u32>,
+}
+
+impl Snapshot {
+    pub(super) fn new(tx: &ReadTransaction) -> Result<Self, StoreError> {
+        let refused = |error| StoreError::from_redb("opening a table of", error);
+        Ok(Self {
+            messages: tx.open_table(tables::MESSAGES).map_err(refused)?,
+            records: tx.open_table(tables::RECORDS).map_err(refused)?,
+            fingerprints: tx.open_table(tables::FINGERPRINTS).map_err(refused)?,
+            guids: tx.open_table(tables::GUIDS).map_err(refused)?,
+            guid_others: tx.open_table(tables::GUID_OTHERS).map_err(refused)?,
+            timeline: tx.open_table(tables::TIMELINE).map_err(refused)?,
+            by_time: tx.open_table(tables::BY_TIME).map_err(refused)?,
+            relations: tx.open_table(tables::RELATIONS).map_err(refused)?,
+            conversations: tx.open_table(tables::CONVERSATIONS).map_err(refused)?,
+            heads: tx.open_table(tables::CONVERSATION_HEADS).map_err(refused)?,
+            aliases: tx.open_table(tables::ALIASES).map_err(refused)?,
+            chats: tx.open_table(tables::CHATS).map_err(refused)?,
+            merges: tx.open_table(tables::MERGES).map_err(refused)?,
+            handles: tx.open_table(tables::HANDLES).map_err(refused)?,
+            contacts: tx.open_table(tables::CONTACTS).map_err(refused)?,
+            attachments: tx.open_table(tables::ATTACHMENTS).map_err(refused)?,
+            attachment_guids: tx.open_table(tables::ATTACHMENT_GUIDS).map_err(refused)?,
+            wanted: tx.open_table(tables::ATTACHMENTS_WANTED).map_err(refused)?,
+            parked: tx.open_table(tables::PARKED).map_err(refused)?,
+            quarantine: tx.open_table(tables::QUARANTINE).map_err(refused)?,
+            tombstones: tx.open_table(tables::TOMBSTONES).map_err(refused)?,
+            failures: tx.open_table(tables::FAILURES).map_err(refused)?,
+            changes: tx.open_table(tables::CHANGES).map_err(refused)?,
+            cursors: tx.open_table(tables::CURSORS).map_err(refused)?,
+            counters: tx.open_table(tables::COUNTERS).map_err(refused)?,
+            meta: tx.open_table(tables::META).map_err(refused)?,
+            search_terms: tx.open_table(tables::SEARCH_TERMS).map_err(refused)?,
+            search_blocks: tx.open_table(tables::SEARCH_BLOCKS).map_err(refused)?,
+        })
+    }
+
+    // ---- messages
+
+    /// A message by its row.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Dangling`] for a row that is no message; [`StoreError::Value`], [`StoreError::Io`]. The other
+    /// readers fail likewise.
+    pub fn message(&self, row: RowId) -> Result<StoredMessage, StoreError> {
+        find(&self.messages, "messages", row.0)?.ok_or(StoreError::Dangling {
+            table: "messages",
+            row: row.0,
+        })
+    }
+
+    /// A message by its row, with its files in it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::message`].
+    pub fn whole_message(&self, row: RowId) -> Result<StoredMessage, StoreError> {
+        let mut stored = self.message(row)?;
+        self.add_attachments(&mut stored)?;
+        Ok(stored)
+    }
+
+    /// Puts its files into a message that was read without them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::message`].
+    pub fn add_attachments(&self, stored: &mut StoredMessage) -> Result<(), StoreError> {
+        stored.message.attachments.clear();
+        for attachment in &stored.attachments {
+            let attachment = self.attachment(*attachment)?.attachment;
+            stored.message.attachments.push(attachment);
+        }
+        Ok(())
+    }
+
+    /// How many messages are held, tapbacks and announcements included.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn message_count(&self) -> Result<u64, StoreError> {
+        self.messages
+            .len()
+            .map_err(|error| StoreError::from_redb("reading", error))
+    }
+
+    /// The messages with a GUID: none, one, or the repeats of a carrier's short codes (ID-18).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn messages_with(&self, guid: &Guid) -> Result<Vec<RowId>, StoreError> {
+        ids_of(&self.guids, &self.guid_others, guid)
+    }
+
+    /// Messages that are about a message: tapbacks, replies, placed stickers, votes; by arrival. The target need not be
+    /// held.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn relations(&self, target: &Guid) -> Result<Vec<RowId>, StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let key = GuidKey::of(target).0;
+        let mut rows = Vec::new();
+        for entry in self
+            .relations
+            .range((&key, 0)..=(&key, u64::MAX))
+            .map_err(failed)?
+        {
+            rows.push(RowId(entry.map_err(failed)?.0.value().1));
+        }
+        Ok(rows)
+    }
+
+    /// What a source said of a message.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn record(
+        &self,
+        row: RowId,
+        source: SourceKind,
+    ) -> Result<Option<StoredRecord>, StoreError> {
+        find(&self.records, "records", (row.0, source.number()))
+    }
+
+    /// The records after a row, at most some of them, by row.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn records_after(
+        &self,
+        row: RowId,
+        source: SourceKind,
+        limit: usize,
+    ) -> Result<Vec<(RowId, StoredRecord, u64)>, StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let mut records = Vec::new();
+        for entry in self.records.range((row.0 + 1, 0)..).map_err(failed)? {
+            if records.len() == limit {
+                break;
+            }
+            let (key, bytes) = entry.map_err(failed)?;
+            let key = key.value();
+            if key.1 != source.number() {
+                continue;
+            }
+            let fingerprint = self.fingerprints.get(key).map_err(failed)?;
+            let fingerprint = fingerprint.ok_or(StoreError::Dangling {
+                table: "fingerprints",
+                row: key.0,
+            })?;
+            records.push((
+                RowId(key.0),
+                value("records", bytes.value())?,
+                fingerprint.value(),
+            ));
+        }
+        Ok(records)
+    }
+
+    /// Whether a source's record with this GUID was stored with this fingerprint.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn is_current(
+        &self,
+        guid: &Guid,
+        source: SourceKind,
+        fingerprint: u64,
+    ) -> Result<bool, StoreError> {
+        for row in self.messages_with(guid)? {
+            let held = self.fingerprints.get((row.0, source.number()));
+            let held = held.map_err(|error| StoreError::from_redb("reading", error))?;
+            if held.is_some_and(|held| held.value() == fingerprint) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Places of all messages by time, from `after` on in one direction (`None`: from the end), parked ones included.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], at the first step or at any later one.
+    pub fn by_time(
+        &self,
+        after: Option<Place>,
+        direction: Direction,
+    ) -> Result<impl Iterator<Item = Result<Place, StoreError>> + use<>, StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let key = |place: Place| (place.time.nanos(), place.row.0);
+        let range = match (direction, after.map(key)) {
+            (_, None) => self.by_time.range::<(i64, u64)>(..),
+            (Direction::Forward, Some(key)) => {
+                self.by_time.range((Bound::Excluded(key), Bound::Unbounded))
+            }
+            (Direction::Backward, Some(key)) => self.by_time.range(..key),
+        };
+        let mut range = range.map_err(failed)?;
+        Ok(std::iter::from_fn(move || {
+            let entry = match direction {
+                Direction::Forward => range.next(),
+                Direction::Backward => range.next_back(),
+            };
+            entry.map(|entry| {
+                let (time, row) = entry.map_err(failed)?.0.value();
+                Ok(Place {
+                    time: AppleTime::from_nanos(time),
+                    row: RowId(row),
+                    n: 0,
+                })
+            })
+        }))
+    }
+
+    /// Places of one conversation's entries by time, edits and unsends at their own times, from `after` on in one
+    /// direction (`None`: from the end).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], at the first step or at any later one.
+    pub fn timeline(
+        &self,
+        conversation: RowId,
+        after: Option<Place>,
+        direction: Direction,
+    ) -> Result<impl Iterator<Item = Result<Place, StoreError>> + use<>, StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let first = (conversation.0, i64::MIN, 0, 0);
+        let last = (conversation.0, i64::MAX, u64::MAX, u16::MAX);
+        let key = |place: Place| (conversation.0, place.time.nanos(), place.row.0, place.n);
+        let bounds = match (direction, after.map(key)) {
+            (_, None) => (Bound::Included(first), Bound::Included(last)),
+            (Direction::Forward, Some(key)) => (Bound::Excluded(key), Bound::Included(last)),
+            (Direction::Backward, Some(key)) => (Bound::Included(first), Bound::Excluded(key)),
+        };
+        let mut range = self.timeline.range(bounds).map_err(failed)?;
+        Ok(std::iter::from_fn(move || {
+            let entry = match direction {
+                Direction::Forward => range.next(),
+                Direction::Backward => range.next_back(),
+            };
+            entry.map(|entry| {
+                let (_, time, row, n) = entry.map_err(failed)?.0.value();
+                Ok(Place {
+                    time: AppleTime::from_nanos(time),
+                    row: RowId(row),
+                    n,
+                })
+            })
+        }))
+    }
+
+    // ---- conversations and people
+
+    /// A conversation by its row.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::message`].
+    pub fn conversation(&self, row: RowId) -> Result<StoredConversation, StoreError> {
+        find(&self.conversations, "conversations", row.0)?.ok_or(StoreError::Dangling {
+            table: "conversations",
+            row: row.0,
+        })
+    }
+
+    /// The conversation that an alias leads to.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn resolve(&self, alias: &Alias) -> Result<Option<RowId>, StoreError> {
+        let found = self
+            .aliases
+            .get(alias.as_str())
+            .map_err(|error| StoreError::from_redb("reading", error))?;
+        Ok(found.map(|row| RowId(row.value())))
+    }
+
+    /// Every conversation, by arrival.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn conversations(&self) -> Result<Vec<(RowId, StoredConversation)>, StoreError> {
+        collect(&self.conversations, "conversations", RowId)
+    }
+
+    /// Totals of a conversation.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn head(&self, conversation: RowId) -> Result<Head, StoreError> {
+        Ok(find(&self.heads, "conversation_heads", conversation.0)?.unwrap_or_default())
+    }
+
+    /// Every alias, by conversation.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn aliases(&self) -> Result<BTreeMap<RowId, Vec<String>>, StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let mut aliases: BTreeMap<RowId, Vec<String>> = BTreeMap::new();
+        for entry in self.aliases.range::<&str>(..).map_err(failed)? {
+            let (alias, row) = entry.map_err(failed)?;
+            aliases
+                .entry(RowId(row.value()))
+                .or_default()
+                .push(alias.value().to_owned());
+        }
+        Ok(aliases)
+    }
+
+    /// Conversations that are shown as another one, or that the owner keeps apart.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn merges(&self) -> Result<BTreeMap<RowId, Merge>, StoreError> {
+        Ok(collect(&self.merges, "merges", RowId)?
+            .into_iter()
+            .collect())
+    }
+
+    /// The chat rows of all conversations.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn chats(&self) -> Result<Vec<StoredChat>, StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let mut chats = Vec::new();
+        for entry in self.chats.range::<&str>(..).map_err(failed)? {
+            chats.push(value("chats", entry.map_err(failed)?.1.value())?);
+        }
+        Ok(chats)
+    }
+
+    /// The address book.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn contacts(&self) -> Result<Vec<Contact>, StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let mut contacts = Vec::new();
+        for entry in self.contacts.range::<&str>(..).map_err(failed)? {
+            contacts.push(value("contacts", entry.map_err(failed)?.1.value())?);
+        }
+        Ok(contacts)
+    }
+
+    /// Addresses as the sources write them.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn handles(&self) -> Result<Vec<HandleRow>, StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let mut handles = Vec::new();
+        for entry in self.handles.range::<(&str, &str)>(..).map_err(failed)? {
+            handles.push(value("handles", entry.map_err(failed)?.1.value())?);
+        }
+        Ok(handles)
+    }
+
+    /// The owner's addresses.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn own_handles(&self) -> Result<Vec<Handle>, StoreError> {
+        let text = self.meta_text("own_handles")?.unwrap_or_default();
+        Ok(text
+            .lines()
+            .map(|line| Handle::from_normal(line.to_owned()))
+            .collect())
+    }
+
+    /// A fact about the file itself, as text.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn meta_text(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let found = self
+            .meta
+            .get(name)
+            .map_err(|error| StoreError::from_redb("reading", error))?;
+        Ok(found.map(|bytes| String::from_utf8_lossy(bytes.value()).into_owned()))
+    }
+
+    // ---- attachments
+
+    /// An attachment by its row.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::message`].
+    pub fn attachment(&self, row: RowId) -> Result<StoredAttachment, StoreError> {
+        find(&self.attachments, "attachments", row.0)?.ok_or(StoreError::Dangling {
+            table: "attachments",
+            row: row.0,
+        })
+    }
+
+    /// The attachment with a GUID, present or original.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn attachment_with(&self, guid: &AttachmentGuid) -> Result<Option<RowId>, StoreError> {
+        let found = self.attachment_guids.get(guid.folded().as_str());
+        Ok(found
+            .map_err(|error| StoreError::from_redb("reading", error))?
+            .map(|row| RowId(row.value())))
+    }
+
+    /// Every attachment, by arrival.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn attachments(
+        &self,
+    ) -> Result<
+        impl Iterator<Item = Result<(RowId, StoredAttachment), StoreError>> + use<>,
+        StoreError,
+    > {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let range = self.attachments.range::<u64>(..).map_err(failed)?;
+        Ok(range.map(move |entry| {
+            let (row, bytes) = entry.map_err(failed)?;
+            Ok((RowId(row.value()), value("attachments", bytes.value())?))
+        }))
+    }
+
+    /// Attachments whose files are looked for again, by arrival.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn wanted(&self) -> Result<Vec<RowId>, StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let mut rows = Vec::new();
+        for entry in self.wanted.range::<u64>(..).map_err(failed)? {
+            rows.push(RowId(entry.map_err(failed)?.0.value()));
+        }
+        Ok(rows)
+    }
+
+    /// The failure ledger: what failed, by kind and row.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn failures(&self) -> Result<Vec<((u8, RowId), Failure)>, StoreError> {
+        collect(&self.failures, "failures", |(kind, row)| (kind, RowId(row)))
+    }
+
+    // ---- what is not shown, and why
+
+    /// Messages without a conversation.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn parked(&self) -> Result<Vec<(RowId, ParkedRow)>, StoreError> {
+        collect(&self.parked, "parked", RowId)
+    }
+
+    /// Why a message has no conversation; `None` if it has one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn parked_row(&self, row: RowId) -> Result<Option<ParkedRow>, StoreError> {
+        find(&self.parked, "parked", row.0)
+    }
+
+    /// Messages of which something could not be decoded.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn quarantine(&self) -> Result<Vec<(RowId, QuarantineRow)>, StoreError> {
+        collect(&self.quarantine, "quarantine", RowId)
+    }
+
+    /// What of a message could not be decoded; `None` if all of it could.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn quarantine_row(&self, row: RowId) -> Result<Option<QuarantineRow>, StoreError> {
+        find(&self.quarantine, "quarantine", row.0)
+    }
+
+    /// Whether a source says that a message was deleted before the archive ever held it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn tombstone(&self, guid: &Guid) -> Result<Option<Tombstone>, StoreError> {
+        find(&self.tombstones, "tombstones", guid.to_string().as_str())
+    }
+
+    // ---- search
+
+    /// Messages that the search index proposes for a query, by arrival. Which of them answer it, their texts decide.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Damaged`].
+    pub fn candidates(
+        &self,
+        query: &Query,
+        people: &dyn Fn(&Clause) -> Vec<Handle>,
+    ) -> Result<Vec<RowId>, StoreError> {
+        let blocks = read_blocks(&self.search_blocks).map_err(StoreError::from_search)?;
+        let candidates = query.candidates(&self.search_terms, blocks, people);
+        let rows = candidates
+            .up_to(usize::MAX)
+            .map_err(StoreError::from_search)?;
+        Ok(rows.into_iter().map(RowId).collect())
+    }
+
+    // ---- positions
+
+    /// Where reading of a source goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn cursor(&self, source: SourceKind) -> Result<Option<Cursor>, StoreError> {
+        find(&self.cursors, "cursors", source.number())
+    }
+
+    /// The latest change; 0 in an empty archive.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn last_change(&self) -> Result<ChangeNumber, StoreError> {
+        let next = self
+            .counters
+            .get("next_change")
+            .map_err(|error| StoreError::from_redb("reading", error))?;
+        Ok(ChangeNumber(
+            next.map_or(0, |next| next.value().saturating_sub(1)),
+        ))
+    }
+
+    /// What changed after a change number, oldest first; `None` when the log no longer reaches back that far.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn changes_after(
+        &self,
+        after: ChangeNumber,
+    ) -> Result<
+        Option<impl Iterator<Item = Result<(ChangeNumber, ChangeEntry), StoreError>> + use<>>,
+        StoreError,
+    > {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let first = self.changes.range::<u64>(..).map_err(failed)?.next();
+        let reaches = match first {
+            Some(first) => first.map_err(failed)?.0.value() <= after.0.saturating_add(1),
+            None => self.last_change()? <= after,
+        };
+        if !reaches {
+            return Ok(None);
+        }
+        let range = self
+            .changes
+            .range((Bound::Excluded(after.0), Bound::Unbounded))
+            .map_err(failed)?;
+        Ok(Some(range.map(move |entry| {
+            let (number, bytes) = entry.map_err(failed)?;
+            Ok((
+                ChangeNumber(number.value()),
+                value("changes", bytes.value())?,
+            ))
+        })))
+    }
+}
+
+/// All rows of a table.
+fn collect<K: redb::Key + 'static, V: Stored, Id>(
+    table: &Bytes<K>,
+    name: &'static str,
+    id: impl for<'k> Fn(K::SelfType<'k>) -> Id,
+) -> Result<Vec<(Id, V)>, StoreError>
+where
+    for<'k> K: std::borrow::Borrow<K::SelfType<'k>>,
+{
+    use redb::ReadableTable;
+
+    let failed = |error| StoreError::from_redb("reading", error);
+    let mut rows = Vec::new();
+    for entry in table.iter().map_err(failed)? {
+        let (key, bytes) = entry.map_err(failed)?;
+        rows.push((id(key.value()), value(name, bytes.value())?));
+    }
+    Ok(rows)
+}

@@ -1,0 +1,130 @@
+//! Every table of the file: its name, its key and value, who writes it and who deletes from it.
+//!
+//! Key types are the closed list of D1; values are an envelope byte and bincode (`store::value`) unless a line says
+//! otherwise. `data-format.md` repeats the list, and a test compares the two.
+
+use redb::TableDefinition;
+
+/// A table whose values are enveloped (`store::value`).
+pub(super) type Rows<K> = TableDefinition<'static, K, &'static [u8]>;
+
+/// A table that says all it has to say with its keys.
+pub(super) type Keys<K> = TableDefinition<'static, K, ()>;
+
+/// A table of plain numbers.
+pub(super) type Numbers<K> = TableDefinition<'static, K, u64>;
+
+/// Facts about the file itself: format, generation, owner. Values are raw bytes, see data-format.md.
+pub(super) const META: Rows<&'static str> = TableDefinition::new("meta");
+
+/// The next row id, the next change number and running totals, by name.
+pub(super) const COUNTERS: Numbers<&'static str> = TableDefinition::new("counters");
+
+/// Where reading of each source goes on, by source. Written with the page that it covers, never alone.
+pub(super) const CURSORS: Rows<u8> = TableDefinition::new("cursors");
+
+/// Messages by row id, in the order of their arrival. Never deleted from.
+pub(super) const MESSAGES: Rows<u64> = TableDefinition::new("messages");
+
+/// What a source said about a message, by (message, source). Never deleted from.
+pub(super) const RECORDS: Rows<(u64, u8)> = TableDefinition::new("records");
+
+/// Hash of everything of a record that shows, by (message, source) (D12).
+pub(super) const FINGERPRINTS: Numbers<(u64, u8)> = TableDefinition::new("fingerprints");
+
+/// (GUID, message) for GUIDs that are UUIDs (D3).
+pub(super) const GUIDS: Keys<(&'static [u8; 16], u64)> = TableDefinition::new("guids");
+
+/// (GUID, message) for GUIDs that are none.
+pub(super) const GUID_OTHERS: Keys<(&'static str, u64)> = TableDefinition::new("guid_others");
+
+/// (conversation, time, message, n): what a person reads, in order. n = 0 is the message, n >= 1 its edits and unsends
+/// (D5). Rewritten when a message moves, gets another time or is edited.
+pub(super) const TIMELINE: Keys<(u64, i64, u64, u16)> = TableDefinition::new("timeline");
+
+/// (time, message) over all conversations, parked messages included.
+pub(super) const BY_TIME: Keys<(i64, u64)> = TableDefinition::new("by_time");
+
+/// (GUID key of the target, message): tapbacks, replies, placed stickers and votes, by what they are about, whether it
+/// is held or not.
+pub(super) const RELATIONS: Keys<(&'static [u8; 16], u64)> = TableDefinition::new("relations");
+
+/// Conversations by row id. Never deleted from.
+pub(super) const CONVERSATIONS: Rows<u64> = TableDefinition::new("conversations");
+
+/// Totals of a conversation, by its row id: what lists show without reading its timeline.
+pub(super) const CONVERSATION_HEADS: Rows<u64> = TableDefinition::new("conversation_heads");
+
+/// Every name by which records refer to a conversation, and the conversation (ID-10).
+pub(super) const ALIASES: Numbers<&'static str> = TableDefinition::new("aliases");
+
+/// Chat rows as they were read, by folded chat guid.
+pub(super) const CHATS: Rows<&'static str> = TableDefinition::new("chats");
+
+/// DM conversations that are one person's with another (ID-30): a view, removed by a split.
+pub(super) const MERGES: Rows<u64> = TableDefinition::new("merges");
+
+/// Handle rows as they were read, by (address, service).
+pub(super) const HANDLES: Rows<(&'static str, &'static str)> = TableDefinition::new("handles");
+
+/// The address book, by card. Replaced as a whole.
+pub(super) const CONTACTS: Rows<&'static str> = TableDefinition::new("contacts");
+
+/// Attachments by row id. Never deleted from.
+pub(super) const ATTACHMENTS: Rows<u64> = TableDefinition::new("attachments");
+
+/// Attachments by folded GUID, present and original.
+pub(super) const ATTACHMENT_GUIDS: Numbers<&'static str> = TableDefinition::new("attachment_guids");
+
+/// Attachments whose bytes are not held and that are looked for again.
+pub(super) const ATTACHMENTS_WANTED: Keys<u64> = TableDefinition::new("attachments_wanted");
+
+/// Messages without a conversation, and why. Removed when one is found (ID-9).
+pub(super) const PARKED: Rows<u64> = TableDefinition::new("parked");
+
+/// Messages of which something could not be decoded, and what. Removed when it can be.
+pub(super) const QUARANTINE: Rows<u64> = TableDefinition::new("quarantine");
+
+/// GUIDs that a source says were deleted for good and that were never held (D12).
+pub(super) const TOMBSTONES: Rows<&'static str> = TableDefinition::new("tombstones");
+
+/// Failures that are tried again, by what failed: attempts, when, why. Removed by success.
+pub(super) const FAILURES: Rows<(u8, u64)> = TableDefinition::new("failures");
+
+/// Everything that happened, by change number. Trimmed from its beginning (D7).
+pub(super) const CHANGES: Rows<u64> = TableDefinition::new("changes");
+
+pub(super) use crate::store::search::SEARCH_BLOCKS;
+pub(super) use crate::store::search::SEARCH_TERMS;
+
+/// The names of all tables, in the order of data-format.md.
+pub const NAMES: &[&str] = &[
+    "meta",
+    "counters",
+    "cursors",
+    "messages",
+    "records",
+    "fingerprints",
+    "guids",
+    "guid_others",
+    "timeline",
+    "by_time",
+    "relations",
+    "conversations",
+    "conversation_heads",
+    "aliases",
+    "chats",
+    "merges",
+    "handles",
+    "contacts",
+    "attachments",
+    "attachment_guids",
+    "attachments_wanted",
+    "parked",
+    "quarantine",
+    "tombstones",
+    "failures",
+    "changes",
+    "search_terms",
+    "search_blocks",
+];

@@ -1,0 +1,390 @@
+//! One write transaction: the open tables, the rows that wait to be inserted in order, and what was counted.
+//!
+//! Rows keyed by arrival are appended at once. Rows of the indexes (GUID, timeline, time, relations) have keys in no
+//! order: they wait, are sorted, and go in together before the commit, so that each page of an index is touched once
+//! however many messages a transaction holds.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+
+use redb::ReadableTable;
+use redb::Table;
+use redb::WriteTransaction;
+
+use crate::base::ids::ChangeNumber;
+use crate::base::ids::Guid;
+use crate::base::ids::RowId;
+use crate::base::time::AppleTime;
+use crate::model::conversation::Alias;
+use crate::model::record::SourceKind;
+use crate::store::error::StoreError;
+use crate::store::guid::GuidKey;
+use crate::store::guid::ids_of;
+use crate::store::search::IndexBlock;
+use crate::store::search::TermKey;
+use crate::store::tables;
+use crate::store::tally::Tally;
+use crate::store::value::ChangeEntry;
+use crate::store::value::ChangeKind;
+use crate::store::value::Head;
+use crate::store::value::Stored;
+use crate::store::value::StoredConversation;
+use crate::store::value::StoredMessage;
+
+/// The counter of row ids.
+pub(super) const NEXT_ROW: &str = "next_row";
+
+/// The counter of change numbers.
+pub(super) const NEXT_CHANGE: &str = "next_change";
+
+/// A table with enveloped values, open for writing.
+pub(super) type RowTable<'tx, K> = Table<'tx, K, &'static [u8]>;
+
+/// The tables of one write transaction.
+pub(super) struct Tables<'tx> {
+    pub(super) messages: RowTable<'tx, u64>,
+    pub(super) records: RowTable<'tx, (u64, u8)>,
+    pub(super) fingerprints: Table<'tx, (u64, u8), u64>,
+    pub(super) guids: Table<'tx, (&'static [u8; 16], u64), ()>,
+    pub(super) guid_others: Table<'tx, (&'static str, u64), ()>,
+    pub(super) timeline: Table<'tx, (u64, i64, u64, u16), ()>,
+    pub(super) by_time: Table<'tx, (i64, u64), ()>,
+    pub(super) relations: Table<'tx, (&'static [u8; 16], u64), ()>,
+    pub(super) conversations: RowTable<'tx, u64>,
+    pub(super) heads: RowTable<'tx, u64>,
+    pub(super) aliases: Table<'tx, &'static str, u64>,
+    pub(super) chats: RowTable<'tx, &'static str>,
+    pub(super) merges: RowTable<'tx, u64>,
+    pub(super) handles: RowTable<'tx, (&'static str, &'static str)>,
+    pub(super) contacts: RowTable<'tx, &'static str>,
+    pub(super) attachments: RowTable<'tx, u64>,
+    pub(super) attachment_guids: Table<'tx, &'static str, u64>,
+    pub(super) wanted: Table<'tx, u64, ()>,
+    pub(super) parked: RowTable<'tx, u64>,
+    pub(super) quarantine: RowTable<'tx, u64>,
+    pub(super) tombstones: RowTable<'tx, &'static str>,
+    pub(super) failures: RowTable<'tx, (u8, u64)>,
+    pub(super) changes: RowTable<'tx, u64>,
+    pub(super) cursors: RowTable<'tx, u8>,
+    pub(super) counters: Table<'tx, &'static str, u64>,
+    pub(super) meta: RowTable<'tx, &'static str>,
+    pub(super) search_terms: Table<'tx, TermKey, &'static [u8]>,
+    pub(super) search_blocks: Table<'tx, u32, &'static [u8]>,
+}
+
+impl<'tx> Tables<'tx> {
+    /// Opens every table, making those that are not there yet.
+    pub(super) fn open(tx: &'tx WriteTransaction) -> Result<Self, StoreError> {
+        let refused = |error| StoreError::from_redb("opening a table of", error);
+        Ok(Self {
+            messages: tx.open_table(tables::MESSAGES).map_err(refused)?,
+            records: tx.open_table(tables::RECORDS).map_err(refused)?,
+            fingerprints: tx.open_table(tables::FINGERPRINTS).map_err(refused)?,
+            guids: tx.open_table(tables::GUIDS).map_err(refused)?,
+            guid_others: tx.open_table(tables::GUID_OTHERS).map_err(refused)?,
+            timeline: tx.open_table(tables::TIMELINE).map_err(refused)?,
+            by_time: tx.open_table(tables::BY_TIME).map_err(refused)?,
+            relations: tx.open_table(tables::RELATIONS).map_err(refused)?,
+            conversations: tx.open_table(tables::CONVERSATIONS).map_err(refused)?,
+            heads: tx.open_table(tables::CONVERSATION_HEADS).map_err(refused)?,
+            aliases: tx.open_table(tables::ALIASES).map_err(refused)?,
+            chats: tx.open_table(tables::CHATS).map_err(refused)?,
+            merges: tx.open_table(tables::MERGES).map_err(refused)?,
+            handles: tx.open_table(tables::HANDLES).map_err(refused)?,
+            contacts: tx.open_table(tables::CONTACTS).map_err(refused)?,
+            attachments: tx.open_table(tables::ATTACHMENTS).map_err(refused)?,
+            attachment_guids: tx.open_table(tables::ATTACHMENT_GUIDS).map_err(refused)?,
+            wanted: tx.open_table(tables::ATTACHMENTS_WANTED).map_err(refused)?,
+            parked: tx.open_table(tables::PARKED).map_err(refused)?,
+            quarantine: tx.open_table(tables::QUARANTINE).map_err(refused)?,
+            tombstones: tx.open_table(tables::TOMBSTONES).map_err(refused)?,
+            failures: tx.open_table(tables::FAILURES).map_err(refused)?,
+            changes: tx.open_table(tables::CHANGES).map_err(refused)?,
+            cursors: tx.open_table(tables::CURSORS).map_err(refused)?,
+            counters: tx.open_table(tables::COUNTERS).map_err(refused)?,
+            meta: tx.open_table(tables::META).map_err(refused)?,
+            search_terms: tx.open_table(tables::SEARCH_TERMS).map_err(refused)?,
+            search_blocks: tx.open_table(tables::SEARCH_BLOCKS).map_err(refused)?,
+        })
+    }
+}
+
+/// Index rows that wait to be sorted.
+#[derive(Default)]
+pub(super) struct Waiting {
+    pub(super) guids: Vec<([u8; 16], u64)>,
+    pub(super) timeline: Vec<(u64, i64, u64, u16)>,
+    pub(super) by_time: Vec<(i64, u64)>,
+    pub(super) relations: Vec<([u8; 16], u64)>,
+}
+
+/// A write transaction in progress.
+pub struct Transaction<'tx> {
+    pub(super) tables: Tables<'tx>,
+    pub(super) now: AppleTime,
+    pub(super) waiting: Waiting,
+    /// Messages of this transaction by GUID, which no table holds yet.
+    pub(super) new_guids: HashMap<[u8; 16], RowId>,
+    pub(super) heads: BTreeMap<RowId, Head>,
+    pub(super) alias_cache: HashMap<Alias, Option<RowId>>,
+    pub(super) self_chats: HashMap<RowId, bool>,
+    pub(super) index: IndexBlock,
+    pub(super) tally: Tally,
+    /// The time of the message before, for one that has none (MS-5).
+    pub(super) last_sent: Option<AppleTime>,
+    next_row: u64,
+    next_change: u64,
+    value: Vec<u8>,
+}
+
+impl<'tx> Transaction<'tx> {
+    /// Opens the tables and takes up the counters.
+    pub(super) fn begin(tx: &'tx WriteTransaction, now: AppleTime) -> Result<Self, StoreError> {
+        let tables = Tables::open(tx)?;
+        let next = |name| match tables.counters.get(name) {
+            Ok(found) => Ok(found.map_or(1, |number| number.value())),
+            Err(error) => Err(StoreError::from_redb("reading", error)),
+        };
+        let (next_row, next_change) = (next(NEXT_ROW)?, next(NEXT_CHANGE)?);
+        Ok(Self {
+            tables,
+            now,
+            waiting: Waiting::default(),
+            new_guids: HashMap::new(),
+            heads: BTreeMap::new(),
+            alias_cache: HashMap::new(),
+            self_chats: HashMap::new(),
+            index: IndexBlock::default(),
+            tally: Tally::default(),
+            last_sent: None,
+            next_row,
+            next_change,
+            value: Vec::new(),
+        })
+    }
+
+    /// What this transaction did so far.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// A row id that no row had before.
+    pub(super) fn new_row(&mut self) -> RowId {
+        let row = RowId(self.next_row);
+        self.next_row += 1;
+        row
+    }
+
+    /// Writes the next entry of the change log.
+    pub(super) fn log(&mut self, kind: ChangeKind, row: RowId) -> Result<ChangeNumber, StoreError> {
+        let number = ChangeNumber(self.next_change);
+        self.next_change += 1;
+        let entry = ChangeEntry {
+            kind,
+            row,
+            at: self.now,
+        };
+        put(
+            &mut self.tables.changes,
+            "changes",
+            number.0,
+            &entry,
+            &mut self.value,
+        )?;
+        Ok(number)
+    }
+
+    /// The messages with a GUID, those of this transaction included.
+    pub(super) fn messages_with(&self, guid: &Guid) -> Result<Vec<RowId>, StoreError> {
+        let mut rows = ids_of(&self.tables.guids, &self.tables.guid_others, guid)?;
+        if let Some(row) = self.new_guids.get(&GuidKey::of(guid).0)
+            && !rows.contains(row)
+        {
+            rows.push(*row);
+        }
+        Ok(rows)
+    }
+
+    /// A message by its row.
+    pub(super) fn message(&self, row: RowId) -> Result<StoredMessage, StoreError> {
+        find(&self.tables.messages, "messages", row.0)?.ok_or(StoreError::Dangling {
+            table: "messages",
+            row: row.0,
+        })
+    }
+
+    /// Writes a message's row.
+    pub(super) fn put_message(
+        &mut self,
+        row: RowId,
+        message: &StoredMessage,
+    ) -> Result<(), StoreError> {
+        put(
+            &mut self.tables.messages,
+            "messages",
+            row.0,
+            message,
+            &mut self.value,
+        )
+    }
+
+    /// A conversation by its row.
+    pub(super) fn conversation(&self, row: RowId) -> Result<StoredConversation, StoreError> {
+        find(&self.tables.conversations, "conversations", row.0)?.ok_or(StoreError::Dangling {
+            table: "conversations",
+            row: row.0,
+        })
+    }
+
+    /// The conversation that an alias leads to.
+    pub(super) fn resolve(&mut self, alias: &Alias) -> Result<Option<RowId>, StoreError> {
+        if let Some(known) = self.alias_cache.get(alias) {
+            return Ok(*known);
+        }
+        let found = self
+            .tables
+            .aliases
+            .get(alias.as_str())
+            .map_err(|error| StoreError::from_redb("reading", error))?;
+        let found = found.map(|row| RowId(row.value()));
+        self.alias_cache.insert(alias.clone(), found);
+        Ok(found)
+    }
+
+    /// The totals of a conversation, to be changed; written at the end.
+    pub(super) fn head(&mut self, conversation: RowId) -> Result<&mut Head, StoreError> {
+        if !self.heads.contains_key(&conversation) {
+            let head =
+                find(&self.tables.heads, "conversation_heads", conversation.0)?.unwrap_or_default();
+            self.heads.insert(conversation, head);
+        }
+        Ok(self.heads.entry(conversation).or_default())
+    }
+
+    /// Writes any enveloped value with a `u64` key.
+    pub(super) fn put_row<V: Stored>(
+        table: &mut RowTable<'_, u64>,
+        name: &'static str,
+        row: RowId,
+        value: &V,
+    ) -> Result<(), StoreError> {
+        put(table, name, row.0, value, &mut Vec::new())
+    }
+
+    /// Writes what a source said of a message.
+    pub(super) fn put_record(
+        &mut self,
+        row: RowId,
+        source: SourceKind,
+        record: &[u8],
+        fingerprint: u64,
+    ) -> Result<(), StoreError> {
+        let failed = |error| StoreError::from_redb("writing to", error);
+        let key = (row.0, source.number());
+        self.tables.records.insert(key, record).map_err(failed)?;
+        self.tables
+            .fingerprints
+            .insert(key, fingerprint)
+            .map_err(failed)?;
+        Ok(())
+    }
+
+    /// Inserts the rows that waited, in order, and everything else that is written once a transaction.
+    pub(super) fn finish(mut self) -> Result<Tally, StoreError> {
+        self.flush()?;
+        let heads = std::mem::take(&mut self.heads);
+        for (row, head) in &heads {
+            put(
+                &mut self.tables.heads,
+                "conversation_heads",
+                row.0,
+                head,
+                &mut self.value,
+            )?;
+        }
+        self.write_index()?;
+        self.trim_changes()?;
+        for (name, next) in [(NEXT_ROW, self.next_row), (NEXT_CHANGE, self.next_change)] {
+            let written = self.tables.counters.insert(name, next);
+            written.map_err(|error| StoreError::from_redb("writing to", error))?;
+        }
+        Ok(self.tally)
+    }
+
+    /// Inserts the index rows that waited. Reads through the tables see them only afterwards.
+    pub(super) fn flush(&mut self) -> Result<(), StoreError> {
+        let refused = |error| StoreError::from_redb("writing to", error);
+        let Waiting {
+            mut guids,
+            mut timeline,
+            mut by_time,
+            mut relations,
+        } = std::mem::take(&mut self.waiting);
+        guids.sort_unstable();
+        for (guid, row) in &guids {
+            self.tables
+                .guids
+                .insert((guid, *row), ())
+                .map_err(refused)?;
+        }
+        timeline.sort_unstable();
+        for key in &timeline {
+            self.tables.timeline.insert(*key, ()).map_err(refused)?;
+        }
+        by_time.sort_unstable();
+        for key in &by_time {
+            self.tables.by_time.insert(*key, ()).map_err(refused)?;
+        }
+        relations.sort_unstable();
+        for (target, row) in &relations {
+            self.tables
+                .relations
+                .insert((target, *row), ())
+                .map_err(refused)?;
+        }
+        self.new_guids.clear();
+        Ok(())
+    }
+}
+
+/// An enveloped value, if the table has it.
+pub(super) fn find<'k, K: redb::Key + 'static, V: Stored>(
+    table: &impl ReadableTable<K, &'static [u8]>,
+    name: &'static str,
+    key: K::SelfType<'k>,
+) -> Result<Option<V>, StoreError> {
+    match table
+        .get(key)
+        .map_err(|error| StoreError::from_redb("reading", error))?
+    {
+        Some(bytes) => value(name, bytes.value()).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The value of stored bytes, or which table they stand in.
+pub(super) fn value<V: Stored>(table: &'static str, bytes: &[u8]) -> Result<V, StoreError> {
+    V::from_bytes(bytes).map_err(|source| StoreError::Value { table, source })
+}
+
+/// Writes an enveloped value, using a buffer that is kept.
+pub(super) fn put<'k, K: redb::Key + 'static, V: Stored>(
+    table: &mut Table<'_, K, &'static [u8]>,
+    name: &'static str,
+    key: K::SelfType<'k>,
+    value: &V,
+    buffer: &mut Vec<u8>,
+) -> Result<(), StoreError> {
+    buffer.clear();
+    buffer.push(V::VERSION);
+    value
+        .append_to(buffer)
+        .map_err(|source| StoreError::Value {
+            table: name,
+            source,
+        })?;
+    let written = table.insert(key, buffer.as_slice());
+    written
+        .map(drop)
+        .map_err(|error| StoreError::from_redb("writing to", error))
+}

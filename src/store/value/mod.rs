@@ -1,0 +1,261 @@
+//! The byte form of everything that is stored; the only place that names bincode.
+//!
+//! A value is one version byte, then the fields in the order given here, in bincode's standard encoding (data-format.md,
+//! "Encoding"). The lists of fields and variants below are the file format: a published list is frozen, variants are
+//! only ever appended, and golden bytes in `tests/data_format.rs` hold every one of them. When a value needs another
+//! field, its version rises and the reader of the old one stays.
+//!
+//! bincode only ever reads what this program wrote; bytes from outside are stored as opaque byte strings.
+
+/// Declares a stored type: its version and its name.
+macro_rules! stored {
+    ($type:ident, $version:literal) => {
+        impl $crate::store::value::Stored for $type {
+            const VERSION: u8 = $version;
+            const KIND: &'static str = stringify!($type);
+        }
+    };
+}
+
+/// Declares the fields of a struct in the order in which they are written. Fields after `;` are not written and come
+/// back as their default.
+macro_rules! fields {
+    ($type:ident { $($field:ident),* $(,)? $(; $absent:ident)? }) => {
+        impl bincode::Encode for $type {
+            fn encode<E: bincode::enc::Encoder>(
+                &self,
+                encoder: &mut E,
+            ) -> Result<(), bincode::error::EncodeError> {
+                $(bincode::Encode::encode(&self.$field, encoder)?;)*
+                Ok(())
+            }
+        }
+
+        impl<C> bincode::Decode<C> for $type {
+            fn decode<D: bincode::de::Decoder<Context = C>>(
+                decoder: &mut D,
+            ) -> Result<Self, bincode::error::DecodeError> {
+                Ok(Self {
+                    $($field: bincode::Decode::decode(decoder)?,)*
+                    $($absent: Default::default(),)?
+                })
+            }
+        }
+    };
+}
+
+/// Declares the variants of an enum by their numbers in the file, each with what it holds.
+macro_rules! variants {
+    ($type:ident { $($number:literal => $variant:ident $(($($item:ident),*))? $({$($field:ident),*})?,)* }) => {
+        impl bincode::Encode for $type {
+            fn encode<E: bincode::enc::Encoder>(
+                &self,
+                encoder: &mut E,
+            ) -> Result<(), bincode::error::EncodeError> {
+                match self {
+                    $(Self::$variant $(($($item),*))? $({$($field),*})? => {
+                        let number: u32 = $number;
+                        bincode::Encode::encode(&number, encoder)?;
+                        $($(bincode::Encode::encode($item, encoder)?;)*)?
+                        $($(bincode::Encode::encode($field, encoder)?;)*)?
+                    })*
+                }
+                Ok(())
+            }
+        }
+
+        impl<C> bincode::Decode<C> for $type {
+            fn decode<D: bincode::de::Decoder<Context = C>>(
+                decoder: &mut D,
+            ) -> Result<Self, bincode::error::DecodeError> {
+                let number: u32 = bincode::Decode::decode(decoder)?;
+                match number {
+                    $($number => {
+                        $($(let $item = bincode::Decode::decode(decoder)?;)*)?
+                        $($(let $field = bincode::Decode::decode(decoder)?;)*)?
+                        Ok(Self::$variant $(($($item),*))? $({$($field),*})?)
+                    })*
+                    found => Err($crate::store::value::unknown_variant(stringify!($type), found)),
+                }
+            }
+        }
+    };
+}
+
+/// Declares a newtype that is written as the value it wraps.
+macro_rules! wrapped {
+    ($type:ident as $inner:ty, $get:expr, $make:expr) => {
+        impl bincode::Encode for $type {
+            fn encode<E: bincode::enc::Encoder>(
+                &self,
+                encoder: &mut E,
+            ) -> Result<(), bincode::error::EncodeError> {
+                let get: fn(&Self) -> &$inner = $get;
+                bincode::Encode::encode(get(self), encoder)
+            }
+        }
+
+        impl<C> bincode::Decode<C> for $type {
+            fn decode<D: bincode::de::Decoder<Context = C>>(
+                decoder: &mut D,
+            ) -> Result<Self, bincode::error::DecodeError> {
+                let inner: $inner = bincode::Decode::decode(decoder)?;
+                let make: fn($inner) -> Self = $make;
+                Ok(make(inner))
+            }
+        }
+    };
+}
+
+mod attachment;
+mod conversation;
+mod ids;
+mod ledger;
+mod message;
+mod record;
+
+use bincode::Decode;
+use bincode::Encode;
+use bincode::config;
+use bincode::config::Configuration;
+use bincode::config::Limit;
+use bincode::config::LittleEndian;
+use bincode::config::Varint;
+use bincode::error::DecodeError;
+use bincode::error::EncodeError;
+
+use crate::base::limits::VALUE_BYTES;
+
+pub use attachment::StoredAttachment;
+pub use conversation::Head;
+pub use conversation::Merge;
+pub use conversation::StoredChat;
+pub use conversation::StoredConversation;
+pub use ledger::ChangeEntry;
+pub use ledger::ChangeKind;
+pub use ledger::Failure;
+pub use ledger::FailureKind;
+pub use ledger::ParkedRow;
+pub use ledger::QuarantineRow;
+pub use ledger::Tombstone;
+pub use message::StoredMessage;
+pub use record::StoredRecord;
+
+const CONFIG: Configuration<LittleEndian, Varint, Limit<VALUE_BYTES>> =
+    config::standard().with_limit::<VALUE_BYTES>();
+
+/// Why stored bytes are no value.
+#[derive(Debug, thiserror::Error)]
+pub enum ValueError {
+    /// There is not even a version byte.
+    #[error("an empty value of type {kind}")]
+    Empty {
+        /// The type that was expected.
+        kind: &'static str,
+    },
+    /// The version is not one that this program knows.
+    #[error("version {found} of type {kind}, this program knows {known}")]
+    Version {
+        /// The type that was expected.
+        kind: &'static str,
+        /// The version found.
+        found: u8,
+        /// The version this program writes.
+        known: u8,
+    },
+    /// The bytes do not follow the type's fields.
+    #[error("bytes that are no value of type {kind}")]
+    Malformed {
+        /// The type that was expected.
+        kind: &'static str,
+        /// What is wrong.
+        #[source]
+        source: DecodeError,
+    },
+    /// Bytes follow the value.
+    #[error("{trailing} bytes after a value of type {kind}")]
+    Trailing {
+        /// The type that was expected.
+        kind: &'static str,
+        /// How many.
+        trailing: usize,
+    },
+    /// The value is too large to be stored.
+    #[error("a value of type {kind} that cannot be written")]
+    Unwritable {
+        /// The type.
+        kind: &'static str,
+        /// What is wrong.
+        #[source]
+        source: EncodeError,
+    },
+}
+
+/// A type with a byte form in the store.
+pub trait Stored: Encode + Decode<()> {
+    /// The version that is written.
+    const VERSION: u8;
+    /// Its name in errors and in data-format.md.
+    const KIND: &'static str;
+
+    /// The bytes of this value, its version first.
+    ///
+    /// # Errors
+    ///
+    /// [`ValueError::Unwritable`], which only a length past `u64` can cause.
+    fn to_bytes(&self) -> Result<Vec<u8>, ValueError> {
+        let mut bytes = vec![Self::VERSION];
+        self.append_to(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Appends the fields, without the version byte.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::to_bytes`].
+    fn append_to(&self, bytes: &mut Vec<u8>) -> Result<(), ValueError> {
+        match bincode::encode_into_std_write(self, bytes, CONFIG) {
+            Ok(_length) => Ok(()),
+            Err(source) => Err(ValueError::Unwritable {
+                kind: Self::KIND,
+                source,
+            }),
+        }
+    }
+
+    /// The value of stored bytes. All of them are used, or it is an error.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ValueError`] but `Unwritable`.
+    fn from_bytes(bytes: &[u8]) -> Result<Self, ValueError> {
+        let Some((version, body)) = bytes.split_first() else {
+            return Err(ValueError::Empty { kind: Self::KIND });
+        };
+        if *version != Self::VERSION {
+            return Err(ValueError::Version {
+                kind: Self::KIND,
+                found: *version,
+                known: Self::VERSION,
+            });
+        }
+        let (value, used) =
+            bincode::decode_from_slice(body, CONFIG).map_err(|source| ValueError::Malformed {
+                kind: Self::KIND,
+                source,
+            })?;
+        match body.len() - used {
+            0 => Ok(value),
+            trailing => Err(ValueError::Trailing {
+                kind: Self::KIND,
+                trailing,
+            }),
+        }
+    }
+}
+
+/// The error for a variant number that this version does not know.
+fn unknown_variant(kind: &'static str, found: u32) -> DecodeError {
+    DecodeError::OtherString(format!("variant {found} of {kind} is not known"))
+}

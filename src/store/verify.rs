@@ -1,0 +1,470 @@
+//! Reads every row of every table and holds it against the others. Changes nothing.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use redb::ReadableTable;
+use redb::ReadableTableMetadata;
+
+use crate::base::ids::RowId;
+use crate::model::attachment::AttachmentState;
+use crate::model::change::Cursor;
+use crate::model::contact::Contact;
+use crate::model::record::HandleRow;
+use crate::store::error::StoreError;
+use crate::store::messages::relations;
+use crate::store::messages::timeline;
+use crate::store::search;
+use crate::store::snapshot::Snapshot;
+use crate::store::value::ChangeEntry;
+use crate::store::value::Failure;
+use crate::store::value::Head;
+use crate::store::value::Merge;
+use crate::store::value::ParkedRow;
+use crate::store::value::QuarantineRow;
+use crate::store::value::Stored;
+use crate::store::value::StoredAttachment;
+use crate::store::value::StoredChat;
+use crate::store::value::StoredConversation;
+use crate::store::value::StoredMessage;
+use crate::store::value::StoredRecord;
+use crate::store::value::Tombstone;
+
+/// Findings after which no more are collected: the extent is clear by then.
+const ENOUGH: usize = 1_000;
+
+/// One contradiction between tables, or one unreadable row.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// The table it shows in.
+    pub table: &'static str,
+    /// The row, as its key prints.
+    pub row: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// What has been read and found so far.
+struct Verification<'s> {
+    snapshot: &'s Snapshot,
+    findings: Vec<Finding>,
+    heads: BTreeMap<RowId, Head>,
+    timeline_rows: u64,
+    relation_rows: u64,
+    guid_rows: u64,
+    parked: u64,
+    quarantined: u64,
+    next_row: u64,
+    next_change: u64,
+}
+
+impl Snapshot {
+    /// Reads every table and holds it against the others. An empty list means that nothing is wrong. `progress` is
+    /// told how many messages of how many are done.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] and [`StoreError::Damaged`] when the file cannot be read on; rows that cannot be decoded are
+    /// findings.
+    pub fn verify(&self, mut progress: impl FnMut(u64, u64)) -> Result<Vec<Finding>, StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let counter = |name| match self.counters.get(name) {
+            Ok(next) => Ok(next.map_or(1, |next| next.value())),
+            Err(error) => Err(StoreError::from_redb("reading", error)),
+        };
+        let mut check = Verification {
+            snapshot: self,
+            findings: Vec::new(),
+            heads: BTreeMap::new(),
+            timeline_rows: 0,
+            relation_rows: 0,
+            guid_rows: 0,
+            parked: 0,
+            quarantined: 0,
+            next_row: counter("next_row")?,
+            next_change: counter("next_change")?,
+        };
+        let total = self.message_count()?;
+        for (done, entry) in (0..).zip(self.messages.iter().map_err(failed)?) {
+            let (row, bytes) = entry.map_err(failed)?;
+            check.message(RowId(row.value()), bytes.value())?;
+            if done % 4_096 == 0 {
+                progress(done, total);
+            }
+            if check.findings.len() >= ENOUGH {
+                return Ok(check.findings);
+            }
+        }
+        check.totals(total)?;
+        check.heads()?;
+        check.records()?;
+        check.conversations()?;
+        check.attachments()?;
+        check.ledgers()?;
+        check.search()?;
+        progress(total, total);
+        Ok(check.findings)
+    }
+}
+
+impl Verification<'_> {
+    fn find(&mut self, table: &'static str, row: impl Display, what: impl Into<String>) {
+        self.findings.push(Finding {
+            table,
+            row: row.to_string(),
+            what: what.into(),
+        });
+    }
+
+    /// The value of a row, or a finding.
+    fn decode<V: Stored>(
+        &mut self,
+        table: &'static str,
+        row: impl Display,
+        bytes: &[u8],
+    ) -> Option<V> {
+        match V::from_bytes(bytes) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.find(table, row, error.to_string());
+                None
+            }
+        }
+    }
+
+    fn message(&mut self, row: RowId, bytes: &[u8]) -> Result<(), StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let tables = self.snapshot;
+        if row.0 >= self.next_row {
+            self.find("messages", row, "a row id that was never handed out");
+        }
+        let Some(stored) = self.decode::<StoredMessage>("messages", row, bytes) else {
+            return Ok(());
+        };
+        if stored.last_change.0 >= self.next_change || stored.first_change > stored.last_change {
+            self.find("messages", row, "its change numbers are not in order");
+        }
+        if !tables.messages_with(&stored.message.guid)?.contains(&row) {
+            self.find("guids", row, "its GUID does not lead to it");
+        }
+        self.guid_rows += 1;
+        if tables
+            .by_time
+            .get((stored.time.nanos(), row.0))
+            .map_err(failed)?
+            .is_none()
+        {
+            self.find("by_time", row, "missing at its time");
+        }
+        for key in timeline(&stored, row) {
+            self.timeline_rows += 1;
+            if tables.timeline.get(key).map_err(failed)?.is_none() {
+                self.find("timeline", row, format!("entry {} is missing", key.3));
+            }
+        }
+        for (target, relation) in relations(&stored, row) {
+            self.relation_rows += 1;
+            if tables
+                .relations
+                .get((&target, relation))
+                .map_err(failed)?
+                .is_none()
+            {
+                self.find("relations", row, "what it is about does not lead to it");
+            }
+        }
+        for attachment in &stored.attachments {
+            if tables
+                .attachments
+                .get(attachment.0)
+                .map_err(failed)?
+                .is_none()
+            {
+                self.find(
+                    "attachments",
+                    attachment,
+                    format!("missing, message {row} has it"),
+                );
+            }
+        }
+        for source in &stored.sources {
+            if tables
+                .records
+                .get((row.0, source.number()))
+                .map_err(failed)?
+                .is_none()
+            {
+                self.find("records", row, "missing for its message");
+            }
+        }
+        match stored.conversation {
+            Some(conversation) => self.heads.entry(conversation).or_default().add(stored.time),
+            None => {
+                self.parked += 1;
+                if tables.parked.get(row.0).map_err(failed)?.is_none() {
+                    self.find("parked", row, "missing for a message without conversation");
+                }
+            }
+        }
+        if !stored.message.unreadable.is_empty() {
+            self.quarantined += 1;
+            if tables.quarantine.get(row.0).map_err(failed)?.is_none() {
+                self.find(
+                    "quarantine",
+                    row,
+                    "missing for a message that is not wholly readable",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Index tables hold what the messages say and nothing else.
+    fn totals(&mut self, messages: u64) -> Result<(), StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let tables = self.snapshot;
+        let guids =
+            tables.guids.len().map_err(failed)? + tables.guid_others.len().map_err(failed)?;
+        let counted = [
+            ("by_time", tables.by_time.len().map_err(failed)?, messages),
+            (
+                "timeline",
+                tables.timeline.len().map_err(failed)?,
+                self.timeline_rows,
+            ),
+            (
+                "relations",
+                tables.relations.len().map_err(failed)?,
+                self.relation_rows,
+            ),
+            ("guids", guids, self.guid_rows),
+            ("parked", tables.parked.len().map_err(failed)?, self.parked),
+            (
+                "quarantine",
+                tables.quarantine.len().map_err(failed)?,
+                self.quarantined,
+            ),
+        ];
+        for (table, held, wanted) in counted {
+            if held != wanted {
+                self.find(
+                    table,
+                    "all",
+                    format!("{held} rows, the messages make {wanted}"),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn heads(&mut self) -> Result<(), StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let mut counted = std::mem::take(&mut self.heads);
+        for entry in self.snapshot.heads.iter().map_err(failed)? {
+            let (row, bytes) = entry.map_err(failed)?;
+            let row = RowId(row.value());
+            let Some(head) = self.decode::<Head>("conversation_heads", row, bytes.value()) else {
+                continue;
+            };
+            if head != counted.remove(&row).unwrap_or_default() {
+                self.find(
+                    "conversation_heads",
+                    row,
+                    "its totals are not those of its messages",
+                );
+            }
+        }
+        for row in counted.into_keys() {
+            self.find(
+                "conversation_heads",
+                row,
+                "missing for a conversation with messages",
+            );
+        }
+        Ok(())
+    }
+
+    fn records(&mut self) -> Result<(), StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        for entry in self.snapshot.records.iter().map_err(failed)? {
+            let (key, bytes) = entry.map_err(failed)?;
+            let (row, source) = key.value();
+            self.decode::<StoredRecord>("records", format!("{row}/{source}"), bytes.value());
+            if self.snapshot.messages.get(row).map_err(failed)?.is_none() {
+                self.find("records", row, "its message is missing");
+            }
+            if self
+                .snapshot
+                .fingerprints
+                .get((row, source))
+                .map_err(failed)?
+                .is_none()
+            {
+                self.find("fingerprints", row, "missing for a record");
+            }
+            if self.findings.len() >= ENOUGH {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn conversations(&mut self) -> Result<(), StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let tables = self.snapshot;
+        let has = |row: u64| {
+            tables
+                .conversations
+                .get(row)
+                .map(|found| found.is_some())
+                .map_err(failed)
+        };
+        for entry in tables.conversations.iter().map_err(failed)? {
+            let (row, bytes) = entry.map_err(failed)?;
+            self.decode::<StoredConversation>("conversations", row.value(), bytes.value());
+        }
+        for entry in tables.aliases.iter().map_err(failed)? {
+            let row = entry.map_err(failed)?.1.value();
+            if !has(row)? {
+                self.find("aliases", row, "leads to a conversation that is missing");
+            }
+        }
+        for entry in tables.chats.iter().map_err(failed)? {
+            let (_, bytes) = entry.map_err(failed)?;
+            if let Some(chat) = self.decode::<StoredChat>("chats", "", bytes.value())
+                && !has(chat.conversation.0)?
+            {
+                self.find(
+                    "chats",
+                    chat.conversation,
+                    "leads to a conversation that is missing",
+                );
+            }
+        }
+        for entry in tables.merges.iter().map_err(failed)? {
+            let (row, bytes) = entry.map_err(failed)?;
+            if let Some(Merge::Into(into)) =
+                self.decode::<Merge>("merges", row.value(), bytes.value())
+                && !(has(row.value())? && has(into.0)?)
+            {
+                self.find(
+                    "merges",
+                    row.value(),
+                    "one of the two conversations is missing",
+                );
+            }
+        }
+        for entry in tables.handles.iter().map_err(failed)? {
+            self.decode::<HandleRow>("handles", "", entry.map_err(failed)?.1.value());
+        }
+        for entry in tables.contacts.iter().map_err(failed)? {
+            self.decode::<Contact>("contacts", "", entry.map_err(failed)?.1.value());
+        }
+        Ok(())
+    }
+
+    fn attachments(&mut self) -> Result<(), StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let tables = self.snapshot;
+        for entry in tables.attachments.iter().map_err(failed)? {
+            let (row, bytes) = entry.map_err(failed)?;
+            let row = RowId(row.value());
+            let Some(stored) = self.decode::<StoredAttachment>("attachments", row, bytes.value())
+            else {
+                continue;
+            };
+            if tables
+                .messages
+                .get(stored.message.0)
+                .map_err(failed)?
+                .is_none()
+            {
+                self.find("attachments", row, "its message is missing");
+            }
+            if tables.attachment_with(&stored.attachment.guid)?.is_none() {
+                self.find("attachment_guids", row, "its GUID leads nowhere");
+            }
+            let is_wanted = tables.wanted.get(row.0).map_err(failed)?.is_some();
+            let should_be = match stored.attachment.state {
+                AttachmentState::Held { .. } | AttachmentState::Abandoned { .. } => false,
+                AttachmentState::Wanted
+                | AttachmentState::Missing(_)
+                | AttachmentState::Failed { .. } => true,
+            };
+            if is_wanted != should_be {
+                self.find("attachments_wanted", row, "does not go with its state");
+            }
+        }
+        for entry in tables.attachment_guids.iter().map_err(failed)? {
+            let row = entry.map_err(failed)?.1.value();
+            if tables.attachments.get(row).map_err(failed)?.is_none() {
+                self.find(
+                    "attachment_guids",
+                    row,
+                    "leads to an attachment that is missing",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn ledgers(&mut self) -> Result<(), StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let tables = self.snapshot;
+        for entry in tables.changes.iter().map_err(failed)? {
+            let (number, bytes) = entry.map_err(failed)?;
+            self.decode::<ChangeEntry>("changes", number.value(), bytes.value());
+            if number.value() >= self.next_change {
+                self.find(
+                    "changes",
+                    number.value(),
+                    "a change number that was never handed out",
+                );
+            }
+        }
+        for entry in tables.parked.iter().map_err(failed)? {
+            let (row, bytes) = entry.map_err(failed)?;
+            self.decode::<ParkedRow>("parked", row.value(), bytes.value());
+        }
+        for entry in tables.quarantine.iter().map_err(failed)? {
+            let (row, bytes) = entry.map_err(failed)?;
+            self.decode::<QuarantineRow>("quarantine", row.value(), bytes.value());
+        }
+        for entry in tables.tombstones.iter().map_err(failed)? {
+            let (guid, bytes) = entry.map_err(failed)?;
+            self.decode::<Tombstone>("tombstones", guid.value(), bytes.value());
+        }
+        for entry in tables.failures.iter().map_err(failed)? {
+            let (key, bytes) = entry.map_err(failed)?;
+            self.decode::<Failure>("failures", key.value().1, bytes.value());
+        }
+        for entry in tables.cursors.iter().map_err(failed)? {
+            let (source, bytes) = entry.map_err(failed)?;
+            self.decode::<Cursor>("cursors", source.value(), bytes.value());
+        }
+        Ok(())
+    }
+
+    fn search(&mut self) -> Result<(), StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let tables = self.snapshot;
+        for entry in tables.search_terms.iter().map_err(failed)? {
+            let (key, bytes) = entry.map_err(failed)?;
+            let block = key.value().0;
+            if tables.search_blocks.get(block).map_err(failed)?.is_none() {
+                self.find("search_blocks", block, "missing for a term");
+            }
+            match search::decode_postings(bytes.value()) {
+                Ok(rows) if rows.last().is_some_and(|last| *last >= self.next_row) => {
+                    self.find("search_terms", block, "leads to a message that is missing");
+                }
+                Ok(_) => {}
+                Err(error) => self.find("search_terms", block, error.to_string()),
+            }
+            if self.findings.len() >= ENOUGH {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

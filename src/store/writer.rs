@@ -1,0 +1,214 @@
+//! The one thread that writes, and how it groups what it is given into commits.
+//!
+//! | state | event | next | action |
+//! |---|---|---|---|
+//! | idle | page | collecting | begin a transaction, apply |
+//! | collecting | page, fewer rows than the pace | collecting | apply |
+//! | collecting | page, the pace's rows are reached | idle | apply, commit, acknowledge all |
+//! | collecting | the pace's time is over, or a flush | idle | commit, acknowledge all |
+//! | any | error | failed | nothing of the transaction is stored; tell who waits, refuse the rest |
+//! | any | the last sender is gone | ended | commit what is collected |
+
+use std::sync::mpsc::Receiver;
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::base::limits::COMMIT_ROWS;
+use crate::base::limits::GROUP_ROWS;
+use crate::base::limits::GROUP_WAIT;
+use crate::base::limits::IMPORT_WAIT;
+use crate::base::limits::WRITER_QUEUE;
+use crate::model::record::SourceKind;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::page::Page;
+use crate::store::tally::Tally;
+
+/// How much one commit collects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Messages.
+    pub rows: usize,
+    /// Time since its first page.
+    pub wait: Duration,
+}
+
+impl Pace {
+    /// For messages as they arrive: visible and safe at once.
+    pub const LIVE: Self = Self {
+        rows: GROUP_ROWS,
+        wait: GROUP_WAIT,
+    };
+
+    /// For an import: large sorted transactions.
+    pub const IMPORT: Self = Self {
+        rows: COMMIT_ROWS,
+        wait: IMPORT_WAIT,
+    };
+}
+
+/// A page on its way to the writer.
+struct Job {
+    page: Page,
+    source: SourceKind,
+    decoder: u32,
+}
+
+enum Order {
+    Apply(Box<Job>),
+    /// Commit now and answer.
+    Flush(SyncSender<Result<Tally, StoreError>>),
+}
+
+/// The writing thread. Pages are committed in the order in which they are sent.
+pub struct Writer {
+    orders: Option<SyncSender<Order>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn start(store: Store, pace: Pace) -> Self {
+        let (orders, queue) = sync_channel(WRITER_QUEUE);
+        let thread = thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || run(&store, pace, &queue));
+        match thread {
+            Ok(thread) => Self {
+                orders: Some(orders),
+                thread: Some(thread),
+            },
+            // Without its thread the writer answers every order with `Closed`.
+            Err(_refused) => Self {
+                orders: None,
+                thread: None,
+            },
+        }
+    }
+
+    /// Hands over a page, waiting while the queue is full. It is safe only once a later [`Self::flush`] has answered.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Closed`] when the thread has ended after an error; [`Self::flush`] tells which.
+    pub fn send(&self, page: Page, source: SourceKind, decoder: u32) -> Result<(), StoreError> {
+        let job = Order::Apply(Box::new(Job {
+            page,
+            source,
+            decoder,
+        }));
+        let orders = self.orders.as_ref().ok_or(StoreError::Closed)?;
+        orders.send(job).map_err(|_ended| StoreError::Closed)
+    }
+
+    /// Waits until everything sent before is committed, and answers what was stored since the last flush.
+    ///
+    /// # Errors
+    ///
+    /// What kept a page sent before from being stored; nothing of its transaction is stored then.
+    pub fn flush(&self) -> Result<Tally, StoreError> {
+        let (answer, wait) = sync_channel(1);
+        let orders = self.orders.as_ref().ok_or(StoreError::Closed)?;
+        orders
+            .send(Order::Flush(answer))
+            .map_err(|_ended| StoreError::Closed)?;
+        wait.recv().map_err(|_ended| StoreError::Closed)?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("store writer panicked");
+        }
+    }
+}
+
+/// Collects and commits until nobody can send any more.
+fn run(store: &Store, pace: Pace, queue: &Receiver<Order>) {
+    let mut done = Tally::default();
+    while let Ok(order) = queue.recv() {
+        let outcome = match order {
+            Order::Flush(answer) => {
+                if answer.send(Ok(std::mem::take(&mut done))).is_err() {
+                    tracing::debug!("nobody waits for a flush");
+                }
+                continue;
+            }
+            Order::Apply(first) => commit_group(store, pace, queue, *first),
+        };
+        match outcome {
+            (Ok(tally), answer) => {
+                done += tally;
+                if let Some(answer) = answer
+                    && answer.send(Ok(std::mem::take(&mut done))).is_err()
+                {
+                    tracing::debug!("nobody waits for a flush");
+                }
+            }
+            (Err(error), answer) => return refuse(queue, error, answer),
+        }
+    }
+}
+
+/// One transaction: the first page and all that come until the pace's limits, or until somebody wants it committed.
+fn commit_group(
+    store: &Store,
+    pace: Pace,
+    queue: &Receiver<Order>,
+    first: Job,
+) -> (
+    Result<Tally, StoreError>,
+    Option<SyncSender<Result<Tally, StoreError>>>,
+) {
+    let mut flush = None;
+    let outcome = store.write(|transaction| {
+        let mut rows = 0;
+        let mut next = Some(first);
+        let mut waited = Duration::ZERO;
+        while let Some(job) = next.take() {
+            rows += job.page.messages.len();
+            transaction.apply(job.page, job.source, job.decoder)?;
+            while rows < pace.rows && waited < pace.wait && next.is_none() && flush.is_none() {
+                let step = GROUP_WAIT.min(pace.wait);
+                match queue.recv_timeout(step) {
+                    Ok(Order::Apply(job)) => next = Some(*job),
+                    Ok(Order::Flush(answer)) => flush = Some(answer),
+                    Err(RecvTimeoutError::Timeout) => waited += step,
+                    Err(RecvTimeoutError::Disconnected) => waited = pace.wait,
+                }
+            }
+        }
+        Ok(())
+    });
+    (outcome, flush)
+}
+
+/// After an error: the first who waits is told, everybody else finds the writer closed.
+fn refuse(
+    queue: &Receiver<Order>,
+    error: StoreError,
+    answer: Option<SyncSender<Result<Tally, StoreError>>>,
+) {
+    let mut error = Some(error);
+    let tell = |answer: &SyncSender<Result<Tally, StoreError>>, error: &mut Option<StoreError>| {
+        let told = answer.send(Err(error.take().unwrap_or(StoreError::Closed)));
+        if told.is_err() {
+            tracing::debug!("nobody waits for a flush");
+        }
+    };
+    if let Some(answer) = answer {
+        return tell(&answer, &mut error);
+    }
+    while let Ok(order) = queue.recv() {
+        if let Order::Flush(answer) = order {
+            return tell(&answer, &mut error);
+        }
+    }
+}
