@@ -3,3 +3,6 @@
 #![warn(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 pub mod chatdb;
+pub mod inspect;
+
+pub use crate::codec::sticker::effect as sticker_effect;

@@ -1,1 +1,82 @@
 //! Drives a source into the store.
+//!
+//! An import is one pass over a chat.db:
+//!
+//! | the archive's cursor | what is read | what is stored |
+//! |---|---|---|
+//! | none | every row in full, by ROWID | pages, each with the last ROWID it holds |
+//! | a ROWID (a first pass was interrupted) | the rows after it, in full | the same |
+//! | complete, the inputs are what they were | nothing | files that have come since |
+//! | complete, the inputs changed | every row in outline, changed ones in full | the changed ones, then the cursor |
+//!
+//! The cursor remembers what the inputs were when its pass began. An interrupted first pass over a database that has
+//! changed since is followed by a second one that compares, so that nothing which changed in between is missed.
+
+mod files;
+mod import;
+mod people;
+mod pipeline;
+mod redecode;
+
+use crate::base::error::Class;
+use crate::base::error::Explain;
+use crate::source::chatdb::ChatDbError;
+use crate::store::StoreError;
+
+pub use import::Import;
+pub use import::Options;
+pub use import::import;
+pub use redecode::Redecode;
+pub use redecode::redecode;
+
+/// Why a source could not be taken into the store.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// The source could not be read.
+    #[error(transparent)]
+    Source(#[from] ChatDbError),
+    /// The store could not be written or read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Explain for IngestError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Source(error) => error.class(),
+            Self::Store(error) => error.class(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Source(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+        }
+    }
+}
+
+/// How far something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being done.
+    pub phase: Phase,
+    /// Units done: ROWIDs passed, or records.
+    pub done: u64,
+    /// Units in all, as far as is known.
+    pub total: u64,
+}
+
+/// What is being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Reading every row.
+    Reading,
+    /// Comparing every row with what is held.
+    Comparing,
+    /// Decoding stored records again.
+    Decoding,
+}
+
+/// Is told how far things are. Called a few times a second at most per thousand rows; cheap calls only.
+pub type OnProgress<'a> = &'a (dyn Fn(Progress) + Sync);

@@ -12,7 +12,7 @@
 //! | 5 | any | a voice message was kept |
 //! | 6 | any | SharePlay |
 //!
-//! Source: [obs] chat.db of macOS 10.13 to 26; MS-50.
+//! Source: `[obs]` chat.db of macOS 10.13 to 26; MS-50.
 
 use crate::decode::chatdb::Directory;
 use crate::model::message::Announcement;

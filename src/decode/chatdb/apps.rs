@@ -8,7 +8,7 @@
 //! | `...:com.apple.messages.Polls` | keyed archive, the poll in its `URL` |
 //! | `com.apple.messages.MSMessageExtensionBalloonPlugin:<team>:<bundle>` | keyed archive |
 //!
-//! Source: [obs] chat.db of macOS 12 to 26; MS-46, MS-47, MS-49.
+//! Source: `[obs]` chat.db of macOS 12 to 26; MS-46, MS-47, MS-49.
 
 use crate::codec::digital_touch;
 use crate::codec::handwriting;

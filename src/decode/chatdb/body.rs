@@ -11,7 +11,7 @@
 //!
 //! Others (what data detectors found, sizes, directions) are not read.
 //!
-//! Source: [obs] chat.db of macOS 13 to 26; MS-10 to MS-16.
+//! Source: `[obs]` chat.db of macOS 13 to 26; MS-10 to MS-16.
 
 use crate::base::ids::AttachmentGuid;
 use crate::base::ids::Handle;

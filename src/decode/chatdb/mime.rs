@@ -2,7 +2,7 @@
 
 /// Apple's type, the extensions of its files, its MIME type.
 ///
-/// Source: [obs] `attachment.uti` of chat.db; Uniform Type Identifiers of macOS 14; IANA media types.
+/// Source: `[obs]` `attachment.uti` of chat.db; Uniform Type Identifiers of macOS 14; IANA media types.
 const TYPES: &[(&str, &[&str], &str)] = &[
     ("public.jpeg", &["jpg", "jpeg", "jpe"], "image/jpeg"),
     ("public.heic", &["heic"], "image/heic"),

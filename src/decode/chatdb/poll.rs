@@ -5,7 +5,7 @@
 //! | `item.orderedPollOptions[]`: `optionIdentifier`, `text`; `item.title` | a poll |
 //! | `item.votes[]`: `voteOptionIdentifier`, `participantHandle` | votes |
 //!
-//! Source: [obs] iOS 26, `app_message/PollCreate`, `app_message/PollVote2`.
+//! Source: `[obs]` iOS 26, `app_message/PollCreate`, `app_message/PollVote2`.
 
 use serde_json::Value;
 

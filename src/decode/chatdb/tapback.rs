@@ -7,7 +7,7 @@
 //! | 2000 to 2007 | tapback: love, like, dislike, laugh, emphasize, question, emoji, sticker |
 //! | 3000 to 3007 | the same taken back |
 //!
-//! Source: [obs] chat.db of macOS 10.13 to 26; MS-19, MS-24, MS-25.
+//! Source: `[obs]` chat.db of macOS 10.13 to 26; MS-19, MS-24, MS-25.
 
 use crate::base::ids::Guid;
 use crate::decode::chatdb::Unreadable;

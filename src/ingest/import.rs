@@ -1,0 +1,337 @@
+//! A pass over a chat.db.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use sha2::Digest;
+use sha2::Sha256;
+
+use crate::base::ids::Guid;
+use crate::base::ids::RowId;
+use crate::base::time::Clock;
+use crate::decode::chatdb::DECODER_VERSION;
+use crate::decode::chatdb::Directory;
+use crate::decode::chatdb::decode;
+use crate::ingest::IngestError;
+use crate::ingest::OnProgress;
+use crate::ingest::Phase;
+use crate::ingest::Progress;
+use crate::ingest::files::look;
+use crate::ingest::files::look_for_files;
+use crate::ingest::people;
+use crate::ingest::pipeline;
+use crate::model::attachment::Attachment;
+use crate::model::change::Cursor;
+use crate::model::change::Owner;
+use crate::model::identity::conversations;
+use crate::model::record::MessageColumn;
+use crate::model::record::SourceKind;
+use crate::model::region::Region;
+use crate::source::chatdb;
+use crate::source::chatdb::ChatDb;
+use crate::source::chatdb::Detail;
+use crate::source::chatdb::Files;
+use crate::source::chatdb::Locations;
+use crate::source::chatdb::Slice;
+use crate::source::chatdb::SourceRow;
+use crate::store::Pace;
+use crate::store::Page;
+use crate::store::Prepared;
+use crate::store::Snapshot;
+use crate::store::Store;
+use crate::store::StoreError;
+use crate::store::Tally;
+use crate::store::Writer;
+
+const SOURCE: SourceKind = SourceKind::ChatDb;
+
+/// What to import, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the database and what belongs to it are.
+    pub locations: Locations,
+    /// The region by which local numbers are read; `None` to find it out (D10).
+    pub region: Option<Region>,
+    /// How much goes into one commit.
+    pub pace: Pace,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Import {
+    /// What was stored.
+    pub tally: Tally,
+    /// Whether the inputs are what they were at the end of the last import, so that nothing was read.
+    pub unchanged: bool,
+    /// Whether an interrupted first pass was taken up.
+    pub resumed: bool,
+    /// What the owner should know about the source.
+    pub warnings: Vec<String>,
+}
+
+/// Brings a chat.db into the store: all of it the first time, what is new or changed later.
+///
+/// # Errors
+///
+/// When the source cannot be read or the store cannot be written. What was committed before stays, and the next import
+/// goes on from there.
+pub fn import(
+    store: &Store,
+    clock: &dyn Clock,
+    options: &Options,
+    on_progress: OnProgress<'_>,
+) -> Result<Import, IngestError> {
+    let files = Files::new(&options.locations);
+    let before = store.snapshot()?.cursor(SOURCE)?;
+    let inputs = inputs(options)?;
+    let mut import = Import::default();
+    if let Some(Cursor {
+        inputs: known,
+        scanned: None,
+    }) = &before
+        && *known == inputs
+    {
+        import.unchanged = true;
+        import.tally = look_again(store, &files)?;
+        return Ok(import);
+    }
+    let mut database = ChatDb::open(options.locations.clone())?;
+    import.warnings = database.warnings();
+    let source = database.directory()?;
+    let cards = database.contacts()?;
+    let (own, region) = people::owner(&source, &cards, options.region);
+    let directory = Directory { region };
+    let writer = store.writer(options.pace);
+    // An interrupted first pass keeps the inputs that it began with.
+    let began = before.filter(|cursor| cursor.scanned.is_some());
+    let is_first = began.is_some() || store.snapshot()?.cursor(SOURCE)?.is_none();
+    import.resumed = began.is_some();
+    let start = began.unwrap_or(Cursor {
+        inputs,
+        scanned: Some(i64::MIN),
+    });
+    send(
+        &writer,
+        Page {
+            owner: Some(Owner {
+                handles: own.iter().cloned().collect(),
+                region: region.country().to_owned(),
+            }),
+            conversations: conversations(&source.chats, &own, region),
+            handles: source.handles,
+            contacts: Some(people::contacts(cards, region)),
+            cursor: is_first.then(|| start.clone()),
+            ..Page::default()
+        },
+    )?;
+    let mut pass = Pass {
+        store,
+        files: &files,
+        directory: &directory,
+        writer: &writer,
+        on_progress,
+    };
+    if is_first {
+        pass.read_all(&mut database, &start)
+            .or_else(|error| blame(&writer, error))?;
+    }
+    let is_complete = is_first && start.inputs == inputs;
+    if !is_complete {
+        import.tally += writer.flush()?;
+        pass.read_changed(&mut database)
+            .or_else(|error| blame(&writer, error))?;
+    }
+    let now = clock.now();
+    let deleted = source
+        .deleted
+        .iter()
+        .filter_map(|guid| Guid::parse(guid))
+        .map(|guid| (guid, now))
+        .collect();
+    send(
+        &writer,
+        Page {
+            deleted,
+            cursor: Some(Cursor {
+                inputs,
+                scanned: None,
+            }),
+            ..Page::default()
+        },
+    )?;
+    import.tally += writer.flush()?;
+    Ok(import)
+}
+
+/// What an import works with.
+struct Pass<'a> {
+    store: &'a Store,
+    files: &'a Files,
+    directory: &'a Directory,
+    writer: &'a Writer,
+    on_progress: OnProgress<'a>,
+}
+
+impl Pass<'_> {
+    /// Reads every row after the cursor, in full.
+    fn read_all(&mut self, database: &mut ChatDb, start: &Cursor) -> Result<(), IngestError> {
+        let total = rowid(database.max_rowid()?);
+        let mut after = start.scanned;
+        let done = AtomicU64::new(0);
+        let read = || {
+            let Some(from) = after else { return Ok(None) };
+            let slice = database.slice(from, Detail::Full)?;
+            after = (!slice.end).then_some(slice.last);
+            Ok((!slice.rows.is_empty()).then_some(slice))
+        };
+        let decode = |slice: Slice| {
+            let last = slice.last;
+            done.fetch_max(rowid(last), Ordering::Relaxed);
+            let cursor = Cursor {
+                inputs: start.inputs,
+                scanned: Some(last),
+            };
+            Ok(Page {
+                cursor: Some(cursor),
+                ..self.decode(slice.rows)?
+            })
+        };
+        pipeline::run(read, decode, |page| {
+            send(self.writer, page)?;
+            (self.on_progress)(Progress {
+                phase: Phase::Reading,
+                done: done.load(Ordering::Relaxed),
+                total,
+            });
+            Ok(())
+        })
+    }
+
+    /// Compares every row with what is held, reads those in full that are not the same, and looks again for files.
+    fn read_changed(&mut self, database: &mut ChatDb) -> Result<(), IngestError> {
+        let snapshot = self.store.snapshot()?;
+        let total = rowid(database.max_rowid()?);
+        let mut after = Some(i64::MIN);
+        let on_progress = self.on_progress;
+        let read = || {
+            while let Some(from) = after {
+                let slice = database.slice(from, Detail::Outline)?;
+                after = (!slice.end).then_some(slice.last);
+                on_progress(Progress {
+                    phase: Phase::Comparing,
+                    done: rowid(slice.last),
+                    total,
+                });
+                let changed = changed(&snapshot, &slice)?;
+                if !changed.is_empty() {
+                    return Ok(Some(database.rows(&changed)?));
+                }
+            }
+            Ok(None)
+        };
+        pipeline::run(
+            read,
+            |rows| self.decode(rows),
+            |page| send(self.writer, page),
+        )?;
+        let wanted = wanted(&self.store.snapshot()?, self.files)?;
+        send(
+            self.writer,
+            Page {
+                attachments: wanted,
+                ..Page::default()
+            },
+        )
+    }
+
+    fn decode(&self, rows: Vec<SourceRow>) -> Result<Page, IngestError> {
+        let mut page = Page::default();
+        for row in rows {
+            let mut change = decode(row.record, row.fingerprint, self.directory);
+            look_for_files(self.files, &mut change);
+            page.messages.push(Prepared::new(change, DECODER_VERSION)?);
+        }
+        Ok(page)
+    }
+}
+
+/// ROWIDs of rows that are not held as they are now. A row without a usable GUID is always looked at.
+fn changed(snapshot: &Snapshot, slice: &Slice) -> Result<Vec<i64>, StoreError> {
+    let mut changed = Vec::new();
+    for row in &slice.rows {
+        let guid = row
+            .record
+            .row
+            .text(MessageColumn::Guid)
+            .and_then(Guid::parse);
+        let is_current = match guid {
+            Some(guid) => snapshot.is_current(&guid, SOURCE, row.fingerprint)?,
+            None => false,
+        };
+        if !is_current {
+            changed.push(row.rowid);
+        }
+    }
+    Ok(changed)
+}
+
+/// Looks again for files that were not there (D12), when nothing else is new.
+fn look_again(store: &Store, files: &Files) -> Result<Tally, IngestError> {
+    let attachments = wanted(&store.snapshot()?, files)?;
+    if attachments.is_empty() {
+        return Ok(Tally::default());
+    }
+    let page = Page {
+        attachments,
+        ..Page::default()
+    };
+    store.write(|transaction| Ok(transaction.apply(page, SOURCE, DECODER_VERSION)?))
+}
+
+/// Files of which something else is known now.
+fn wanted(snapshot: &Snapshot, files: &Files) -> Result<Vec<(RowId, Attachment)>, StoreError> {
+    let mut found = Vec::new();
+    for row in snapshot.wanted()? {
+        let held = snapshot.attachment(row)?.attachment;
+        let mut now = held.clone();
+        look(files, &mut now);
+        if now != held {
+            found.push((row, now));
+        }
+    }
+    Ok(found)
+}
+
+/// Hash over everything that decides what an import would read: the files, the options, the decoder.
+fn inputs(options: &Options) -> Result<[u8; 32], IngestError> {
+    let mut hash = Sha256::new();
+    hash.update(chatdb::inputs(&options.locations)?);
+    hash.update(DECODER_VERSION.to_le_bytes());
+    hash.update(options.region.map_or("", Region::country));
+    for path in [
+        Some(&options.locations.messages_folder),
+        options.locations.attachments.as_ref(),
+    ] {
+        hash.update([0]);
+        hash.update(path.map_or(&[][..], |path| path.as_os_str().as_encoded_bytes()));
+    }
+    Ok(hash.finalize().into())
+}
+
+fn send(writer: &Writer, page: Page) -> Result<(), IngestError> {
+    Ok(writer.send(page, SOURCE, DECODER_VERSION)?)
+}
+
+/// A page that could not be handed over: the writer knows why.
+fn blame(writer: &Writer, error: IngestError) -> Result<(), IngestError> {
+    match error {
+        IngestError::Store(StoreError::Closed) => {
+            Err(writer.flush().err().unwrap_or(StoreError::Closed).into())
+        }
+        other => Err(other),
+    }
+}
+
+fn rowid(rowid: i64) -> u64 {
+    u64::try_from(rowid).unwrap_or_default()
+}

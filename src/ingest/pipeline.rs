@@ -1,0 +1,93 @@
+//! One reader, several decoders, one writer, in the order of the reader.
+//!
+//! ```text
+//! reader --batches--> decoders (in parallel) --pages--> put back in order --> the store's writer
+//! ```
+//!
+//! Every channel holds a few batches: a slow stage stops those before it, and memory does not grow with the source.
+
+use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+use std::sync::Mutex;
+use std::sync::mpsc::Receiver;
+use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use crate::ingest::IngestError;
+use crate::store::Page;
+
+/// Batches that wait between two stages.
+const WAITING: usize = 2;
+
+/// Takes batches through the decoders to the writer until the reader has no more, or anything fails.
+///
+/// `read` runs on a thread of its own, `decode` on several; `write` gets the pages in the order in which their batches
+/// were read, on the calling thread.
+pub(super) fn run<B: Send>(
+    mut read: impl FnMut() -> Result<Option<B>, IngestError> + Send,
+    decode: impl Fn(B) -> Result<Page, IngestError> + Sync,
+    mut write: impl FnMut(Page) -> Result<(), IngestError>,
+) -> Result<(), IngestError> {
+    let (to_decoders, batches) = sync_channel(WAITING);
+    let (to_writer, pages) = sync_channel(WAITING);
+    let batches = Mutex::new(batches);
+    thread::scope(|scope| {
+        let reader = scope.spawn(move || {
+            for number in 0_u64.. {
+                let Some(batch) = read()? else { break };
+                if to_decoders.send((number, batch)).is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        for _ in 0..decoders() {
+            let (batches, decode, to_writer) = (&batches, &decode, to_writer.clone());
+            scope.spawn(move || decode_batches(batches, decode, &to_writer));
+        }
+        drop(to_writer);
+        let written = in_order(pages, &mut write);
+        // The reader ends by itself: its channel closes with the decoders, which end when nobody takes their pages.
+        let read = reader.join().unwrap_or_else(|panic| resume_unwind(panic));
+        written.and(read)
+    })
+}
+
+/// One decoder less than there are processors; the writer needs one.
+fn decoders() -> usize {
+    thread::available_parallelism().map_or(1, |processors| {
+        processors.get().saturating_sub(1).clamp(1, 6)
+    })
+}
+
+fn decode_batches<B>(
+    batches: &Mutex<Receiver<(u64, B)>>,
+    decode: &impl Fn(B) -> Result<Page, IngestError>,
+    to_writer: &SyncSender<(u64, Result<Page, IngestError>)>,
+) {
+    loop {
+        let next = batches.lock().map_or(None, |batches| batches.recv().ok());
+        let Some((number, batch)) = next else { return };
+        if to_writer.send((number, decode(batch))).is_err() {
+            return;
+        }
+    }
+}
+
+/// Hands pages on by their numbers, holding those that came early.
+fn in_order(
+    pages: Receiver<(u64, Result<Page, IngestError>)>,
+    write: &mut impl FnMut(Page) -> Result<(), IngestError>,
+) -> Result<(), IngestError> {
+    let mut early = BTreeMap::new();
+    let mut next = 0;
+    for (number, page) in pages {
+        early.insert(number, page);
+        while let Some(page) = early.remove(&next) {
+            write(page?)?;
+            next += 1;
+        }
+    }
+    Ok(())
+}
