@@ -10,7 +10,7 @@
 //! | 5 | text | the balloon's UUID |
 //! | 7 | fixed64 | 0 |
 //!
-//! Source: [obs] four payloads; `tests/vectors.rs`.
+//! Source: `[obs]` four payloads; `tests/vectors.rs`.
 
 use std::fmt;
 

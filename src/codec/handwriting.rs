@@ -7,7 +7,7 @@
 //! | 3 | text | the balloon's UUID |
 //! | 4 | message | the drawing |
 //!
-//! Source: [obs] two payloads; `tests/vectors.rs`.
+//! Source: `[obs]` two payloads; `tests/vectors.rs`.
 
 use prost::Message;
 

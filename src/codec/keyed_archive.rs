@@ -17,7 +17,7 @@
 //! | `NS.time` | date |
 //! | any other | dictionary of its fields, and under `$class` the name of its class |
 //!
-//! Source: [obs] macOS 12 to 15; `tests/vectors.rs`.
+//! Source: `[obs]` macOS 12 to 15; `tests/vectors.rs`.
 
 use crate::base::limits;
 use crate::codec::budget::Budget;

@@ -1,6 +1,6 @@
 //! The visual effect of a sticker, which its HEIC image names in an XMP packet. The image itself is not read.
 //!
-//! Source: [obs] three stickers of iOS 17; `tests/vectors.rs`.
+//! Source: `[obs]` three stickers of iOS 17; `tests/vectors.rs`.
 
 use crate::base::limits;
 

@@ -11,7 +11,7 @@
 //!
 //! Other keys are not read here; the raw bytes stay in the store.
 //!
-//! Source: [obs] macOS 13 to 15; `tests/vectors.rs`.
+//! Source: `[obs]` macOS 13 to 15; `tests/vectors.rs`.
 
 use std::collections::BTreeMap;
 

@@ -22,7 +22,7 @@ use super::attributed::Url;
 ///
 /// Runs are taken to follow each other without gaps. [`Attribute::Other`] becomes nil.
 ///
-/// Source: [obs] macOS 13; test `a_plain_body_is_what_messages_writes`.
+/// Source: `[obs]` macOS 13; test `a_plain_body_is_what_messages_writes`.
 pub fn encode(text: &AttributedText) -> Vec<u8> {
     let mut encoder = Encoder::default();
     encoder.attributed(text);

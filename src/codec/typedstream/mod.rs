@@ -26,7 +26,7 @@
 //! | `[Nt]` | N values of a type; of `c` and `C`, N raw bytes |
 //! | `{name=types}` | the values in turn |
 //!
-//! Source: [obs] macOS 10.13 to 26; 77 real streams, `tests/vectors.rs`.
+//! Source: `[obs]` macOS 10.13 to 26; 77 real streams, `tests/vectors.rs`.
 
 mod archive;
 mod attributed;

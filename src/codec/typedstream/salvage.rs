@@ -19,7 +19,7 @@ const REACH: usize = 64;
 /// text is as long as the stream says; where that cannot be, it is what stands before the next end of an object, or the
 /// rest of a stream that was cut off.
 ///
-/// Source: [obs] a body whose stated length runs past its end (vector `ExtraData`).
+/// Source: `[obs]` a body whose stated length runs past its end (vector `ExtraData`).
 pub fn salvage_text(bytes: &[u8]) -> Option<String> {
     let after_marker = find(bytes, MARKER).and_then(|at| bytes.get(at..))?;
     let near = after_marker.get(..REACH).unwrap_or(after_marker);

@@ -194,7 +194,6 @@ impl Found {
 
 fn failed(error: &io::Error) -> AttachmentState {
     AttachmentState::Failed {
-        attempts: 1,
         reason: error.to_string(),
     }
 }

@@ -1,0 +1,292 @@
+//! Where a message is, and why it is not shown where somebody misses it (OP-1).
+
+use serde::Serialize;
+
+use crate::app::AppError;
+use crate::app::Archive;
+use crate::app::people::People;
+use crate::app::search::Question;
+use crate::base::ids::Guid;
+use crate::base::ids::RowId;
+use crate::base::time::AppleTime;
+use crate::model::message::Kind;
+use crate::model::record::Column;
+use crate::model::record::MessageColumn;
+use crate::model::record::SourceKind;
+use crate::model::record::Value;
+use crate::store::Snapshot;
+use crate::store::value::StoredMessage;
+use crate::store::value::StoredRecord;
+
+/// Messages that a text may lead to.
+const FROM_TEXT: usize = 5;
+
+/// Everything the archive knows about where a message is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explained {
+    /// Its GUID.
+    pub guid: String,
+    /// `message`, `tapback`, `announcement`; `None` when it was never held.
+    pub kind: Option<&'static str>,
+    /// Who wrote it, by name.
+    pub author: Option<String>,
+    /// When it was sent.
+    pub sent: Option<AppleTime>,
+    /// When it came into the archive.
+    pub first_seen: Option<AppleTime>,
+    /// The change that brought it and the latest one.
+    pub changes: Option<(u64, u64)>,
+    /// What was decided about it, a sentence each, with the rule's number.
+    pub findings: Vec<String>,
+    /// What each source said.
+    pub records: Vec<ExplainedRecord>,
+    /// Messages that are about it: GUID and what they are.
+    pub related: Vec<(String, &'static str)>,
+}
+
+/// What one source said of a message.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExplainedRecord {
+    /// The source.
+    pub source: &'static str,
+    /// The version of the decoder that made the message of it.
+    pub decoder: u32,
+    /// Chats that hold it, as the source names them.
+    pub chats: Vec<String>,
+    /// Columns that held something; bodies by their sizes.
+    pub columns: Vec<(String, String)>,
+}
+
+impl Archive {
+    /// Explains the message with a GUID, else the newest ones with a text.
+    ///
+    /// # Errors
+    ///
+    /// [`AppError::Nothing`] when nothing has that GUID or text, and when the archive cannot be read.
+    pub fn explain(&self, wanted: &str) -> Result<Vec<Explained>, AppError> {
+        let snapshot = self.store().snapshot()?;
+        let people = People::read(&snapshot)?;
+        let mut explained = Vec::new();
+        for guid in self.guids(&snapshot, wanted)? {
+            for row in snapshot.messages_with(&guid)? {
+                explained.push(explain(&snapshot, &people, row)?);
+            }
+            if let Some(tombstone) = snapshot.tombstone(&guid)? {
+                explained.push(Explained {
+                    guid: guid.to_string(),
+                    kind: None,
+                    author: None,
+                    sent: None,
+                    first_seen: None,
+                    changes: None,
+                    findings: vec![format!(
+                        "deleted for good before the archive ever held it, the source said on {} (D12)",
+                        tombstone.at
+                    )],
+                    records: Vec::new(),
+                    related: Vec::new(),
+                });
+            }
+        }
+        if explained.is_empty() {
+            return Err(AppError::Nothing {
+                wanted: wanted.to_owned(),
+            });
+        }
+        Ok(explained)
+    }
+
+    /// The GUID itself, else those of the newest messages with the text.
+    fn guids(&self, snapshot: &Snapshot, wanted: &str) -> Result<Vec<Guid>, AppError> {
+        if let Some(guid) = Guid::parse(wanted)
+            && (matches!(guid, Guid::Uuid(_)) || !snapshot.messages_with(&guid)?.is_empty())
+        {
+            return Ok(vec![guid]);
+        }
+        let question = Question {
+            words: wanted,
+            limit: Some(FROM_TEXT),
+            ..Question::default()
+        };
+        let hits = match self.search(&question) {
+            Ok(answer) => answer.hits,
+            Err(AppError::Query { .. }) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(hits
+            .iter()
+            .filter_map(|hit| Guid::parse(&hit.guid))
+            .collect())
+    }
+}
+
+fn explain(snapshot: &Snapshot, people: &People, row: RowId) -> Result<Explained, AppError> {
+    let stored = snapshot.whole_message(row)?;
+    let message = &stored.message;
+    let mut related = Vec::new();
+    for other in snapshot.relations(&message.guid)? {
+        let other = snapshot.message(other)?.message;
+        related.push((other.guid.to_string(), kind_name(&other.kind)));
+    }
+    let mut records = Vec::new();
+    for source in SourceKind::ALL {
+        records.extend(
+            snapshot
+                .record(row, source)?
+                .map(|record| explain_record(source, record)),
+        );
+    }
+    Ok(Explained {
+        guid: message.guid.to_string(),
+        kind: Some(kind_name(&message.kind)),
+        author: Some(people.author(&message.author).to_owned()),
+        sent: message.times.sent,
+        first_seen: Some(stored.first_seen),
+        changes: Some((stored.first_change.0, stored.last_change.0)),
+        findings: findings(snapshot, people, row, &stored)?,
+        records,
+        related,
+    })
+}
+
+fn findings(
+    snapshot: &Snapshot,
+    people: &People,
+    row: RowId,
+    stored: &StoredMessage,
+) -> Result<Vec<String>, AppError> {
+    let message = &stored.message;
+    let mut findings = Vec::new();
+    match stored.conversation {
+        Some(conversation) => {
+            let held = snapshot.conversation(conversation)?.conversation;
+            findings.push(format!(
+                "in the conversation \"{}\" ({})",
+                people.title(&held),
+                held.key
+            ));
+        }
+        None => {
+            let reason = snapshot
+                .parked_row(row)?
+                .map(|parked| parked.placement.otherwise.reason());
+            findings.push(format!(
+                "parked: {}",
+                reason.unwrap_or("the archive does not say why")
+            ));
+        }
+    }
+    for other in &stored.also_in {
+        findings.push(format!(
+            "also in {} (D4)",
+            snapshot.conversation(*other)?.conversation.key
+        ));
+    }
+    match message.times.sent {
+        None => findings.push(
+            "the source has no usable time; it stands after the row before it (MS-5)".to_owned(),
+        ),
+        Some(sent) if sent != stored.time => {
+            findings.push(format!(
+                "dated after it was seen; it stands at {} (D5)",
+                stored.time
+            ));
+        }
+        Some(_) => {}
+    }
+    if let Some(twin) = &stored.duplicate_of {
+        findings.push(format!(
+            "not shown: the received copy of {twin} in a self chat (ID-28)"
+        ));
+    }
+    if let Kind::Tapback(tapback) = &message.kind {
+        let target = &tapback.target.guid;
+        let is_held = !snapshot.messages_with(target)?.is_empty();
+        let held = if is_held {
+            "held"
+        } else {
+            "not held; it is kept until that comes (MS-29)"
+        };
+        findings.push(format!("shown as a tapback on {target}, which is {held}"));
+    }
+    if let Some(deleted) = message.times.deleted {
+        findings.push(format!(
+            "deleted by the owner on {deleted}; the archive keeps it"
+        ));
+    }
+    for attachment in &message.attachments {
+        let reason = attachment
+            .state
+            .reason()
+            .map_or(String::new(), |reason| format!(": {reason}"));
+        findings.push(format!(
+            "attachment {} is {}{reason}",
+            attachment.guid,
+            attachment.state.name()
+        ));
+    }
+    if let Some(entry) = snapshot.quarantine_row(row)? {
+        let reasons = entry.reasons.join("; ");
+        findings.push(format!(
+            "in quarantine since {} ({} attempts): {reasons}",
+            entry.since, entry.attempts
+        ));
+    }
+    let flags: Vec<&str> = message.flags.iter().map(|flag| flag.name()).collect();
+    if !flags.is_empty() {
+        findings.push(format!("flags: {}", flags.join(", ")));
+    }
+    if message.error != 0 {
+        findings.push(format!("not delivered: error {}", message.error));
+    }
+    Ok(findings)
+}
+
+fn explain_record(source: SourceKind, stored: StoredRecord) -> ExplainedRecord {
+    let record = stored.record;
+    let known = MessageColumn::NAMES.iter().zip(&record.row.values);
+    let known = known.map(|(name, value)| ((*name).to_owned(), value));
+    let extra = record
+        .row
+        .extra
+        .iter()
+        .map(|(name, value)| (name.clone(), value));
+    let columns = known
+        .chain(extra)
+        .filter_map(|(name, value)| Some((name, print(value)?)))
+        .collect();
+    let deleted = record
+        .recoverable
+        .iter()
+        .map(|(chat, _)| format!("{} (recently deleted)", chat.guid));
+    ExplainedRecord {
+        source: source.name(),
+        decoder: stored.decoder,
+        chats: record
+            .chats
+            .iter()
+            .map(|chat| chat.guid.clone())
+            .chain(deleted)
+            .collect(),
+        columns,
+    }
+}
+
+/// A value as text; `None` for nothing and for 0.
+fn print(value: &Value) -> Option<String> {
+    match value {
+        Value::Null | Value::Integer(0) => None,
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Real(number) => Some(number.to_string()),
+        Value::Text(text) => Some(text.clone()),
+        Value::Blob(bytes) => Some(format!("{} bytes", bytes.len())),
+    }
+}
+
+fn kind_name(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Message { .. } => "message",
+        Kind::Tapback(_) => "tapback",
+        Kind::Announcement(_) => "announcement",
+    }
+}

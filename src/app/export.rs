@@ -1,0 +1,286 @@
+//! The archive as text that any other program can read: JSON Lines, version 1, or a plain transcript.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use serde::Serialize;
+
+use crate::app::AppError;
+use crate::app::Archive;
+use crate::app::lines::ConversationLine;
+use crate::app::lines::MessageLine;
+use crate::app::people::People;
+use crate::base::ids::ChangeNumber;
+use crate::base::ids::ConversationKey;
+use crate::base::ids::Guid;
+use crate::base::ids::Handle;
+use crate::base::ids::RowId;
+use crate::base::time::AppleTime;
+use crate::store::Direction;
+use crate::store::Snapshot;
+use crate::store::StoreError;
+use crate::store::value::ChangeKind;
+use crate::store::value::StoredMessage;
+
+/// The version of the format.
+const VERSION: u32 = 1;
+
+/// What to export. Everything that is set must hold.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Only this conversation.
+    pub conversation: Option<RowId>,
+    /// Only conversations in which this handle takes part.
+    pub with: Option<Handle>,
+    /// Only messages sent at this time or later.
+    pub since: Option<AppleTime>,
+    /// Only messages sent before this time.
+    pub until: Option<AppleTime>,
+    /// Only what is new or changed after this change.
+    pub after: Option<ChangeNumber>,
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// Message lines.
+    pub messages: u64,
+    /// The change to go on from with `--after`.
+    pub change: ChangeNumber,
+}
+
+#[derive(Serialize)]
+struct Header<'a> {
+    r#type: &'static str,
+    format: &'static str,
+    version: u32,
+    account: Option<&'a str>,
+    created: String,
+}
+
+#[derive(Serialize)]
+struct End {
+    r#type: &'static str,
+    messages: u64,
+    change: u64,
+}
+
+impl Archive {
+    /// Writes the selected messages, oldest first (sent, then GUID), each conversation before its first message.
+    ///
+    /// # Errors
+    ///
+    /// When the archive cannot be read or `out` cannot be written.
+    pub fn export(&self, selection: &Selection, out: &mut dyn Write) -> Result<Exported, AppError> {
+        let snapshot = self.store().snapshot()?;
+        let mut export = Export::new(&snapshot, selection)?;
+        let own = snapshot.own_handles()?;
+        write_line(
+            out,
+            &Header {
+                r#type: "header",
+                format: "footbridge-export",
+                version: VERSION,
+                account: own.first().map(Handle::as_str),
+                created: self.clock().now().to_string(),
+            },
+        )?;
+        export.write_messages(out)?;
+        export.write_changed_conversations(out)?;
+        let change = snapshot.last_change()?;
+        write_line(
+            out,
+            &End {
+                r#type: "end",
+                messages: export.messages,
+                change: change.0,
+            },
+        )?;
+        out.flush().map_err(AppError::output)?;
+        Ok(Exported {
+            messages: export.messages,
+            change,
+        })
+    }
+}
+
+/// An export in progress.
+struct Export<'s> {
+    snapshot: &'s Snapshot,
+    selection: &'s Selection,
+    people: People,
+    aliases: BTreeMap<RowId, Vec<String>>,
+    keys: BTreeMap<RowId, ConversationKey>,
+    /// Conversations that take part, when only some do.
+    among: Option<BTreeSet<RowId>>,
+    /// Messages that changed after the wanted change, if the log still reaches back that far.
+    changed: Option<BTreeSet<RowId>>,
+    written: BTreeSet<RowId>,
+    messages: u64,
+}
+
+impl<'s> Export<'s> {
+    fn new(snapshot: &'s Snapshot, selection: &'s Selection) -> Result<Self, AppError> {
+        let conversations = snapshot.conversations()?;
+        let among = match (&selection.conversation, &selection.with) {
+            (None, None) => None,
+            (only, with) => {
+                let takes_part = |row: RowId, participants: &[Handle]| {
+                    only.is_none_or(|only| only == row)
+                        && with.as_ref().is_none_or(|with| participants.contains(with))
+                };
+                let rows = conversations
+                    .iter()
+                    .filter(|(row, held)| takes_part(*row, &held.conversation.participants));
+                Some(rows.map(|(row, _)| *row).collect())
+            }
+        };
+        let changed = match selection.after {
+            Some(after) => changed_since(snapshot, after)?,
+            None => None,
+        };
+        Ok(Self {
+            people: People::read(snapshot)?,
+            aliases: snapshot.aliases()?,
+            keys: conversations
+                .into_iter()
+                .map(|(row, held)| (row, held.conversation.key))
+                .collect(),
+            snapshot,
+            selection,
+            among,
+            changed,
+            written: BTreeSet::new(),
+            messages: 0,
+        })
+    }
+
+    /// Walks all messages by their place in time. Messages whose place is not their time of sending (those from the
+    /// future, D5) wait until the walk has come to it.
+    fn write_messages(&mut self, out: &mut dyn Write) -> Result<(), AppError> {
+        let mut waiting: BTreeMap<(AppleTime, Guid, RowId), StoredMessage> = BTreeMap::new();
+        for place in self.snapshot.by_time(None, Direction::Forward)? {
+            let place = place?;
+            while let Some(next) = waiting.first_entry()
+                && next.key().0 < place.time
+            {
+                let ((_, _, row), stored) = next.remove_entry();
+                self.write_message(row, stored, out)?;
+            }
+            if self
+                .changed
+                .as_ref()
+                .is_some_and(|changed| !changed.contains(&place.row))
+            {
+                continue;
+            }
+            let stored = self.snapshot.message(place.row)?;
+            if self.is_selected(&stored) {
+                let sent = stored.message.times.sent.unwrap_or(stored.time);
+                waiting.insert((sent, stored.message.guid.clone(), place.row), stored);
+            }
+        }
+        for ((_, _, row), stored) in waiting {
+            self.write_message(row, stored, out)?;
+        }
+        Ok(())
+    }
+
+    fn is_selected(&self, stored: &StoredMessage) -> bool {
+        let wanted = self.selection;
+        let sent = stored.message.times.sent.unwrap_or(stored.time);
+        let is_in = |rows: &BTreeSet<RowId>| {
+            stored
+                .conversation
+                .iter()
+                .chain(&stored.also_in)
+                .any(|row| rows.contains(row))
+        };
+        wanted.since.is_none_or(|since| sent >= since)
+            && wanted.until.is_none_or(|until| sent < until)
+            && wanted.after.is_none_or(|after| stored.last_change > after)
+            && self.among.as_ref().is_none_or(is_in)
+    }
+
+    fn write_message(
+        &mut self,
+        row: RowId,
+        mut stored: StoredMessage,
+        out: &mut dyn Write,
+    ) -> Result<(), AppError> {
+        self.snapshot.add_attachments(&mut stored)?;
+        for conversation in stored.conversation.iter().chain(&stored.also_in) {
+            self.write_conversation(*conversation, out)?;
+        }
+        let parked = match stored.conversation {
+            Some(_) => None,
+            None => self
+                .snapshot
+                .parked_row(row)?
+                .map(|parked| parked.placement.otherwise.reason()),
+        };
+        let key = |row: &RowId| self.keys.get(row).map_or("", ConversationKey::as_str);
+        let line = MessageLine::new(&stored, parked, key);
+        write_line(out, &line)?;
+        self.messages += 1;
+        Ok(())
+    }
+
+    fn write_conversation(&mut self, row: RowId, out: &mut dyn Write) -> Result<(), AppError> {
+        if !self.written.insert(row) {
+            return Ok(());
+        }
+        let aliases = self.aliases.get(&row).map_or(&[][..], Vec::as_slice);
+        let held = self.snapshot.conversation(row)?;
+        let line = ConversationLine::new(
+            &held.conversation,
+            self.snapshot.head(row)?,
+            aliases,
+            &self.people,
+        );
+        write_line(out, &line)
+    }
+
+    /// Conversations that changed, or that have no messages, and were not written before one.
+    fn write_changed_conversations(&mut self, out: &mut dyn Write) -> Result<(), AppError> {
+        if self.selection.since.is_some() || self.selection.until.is_some() {
+            return Ok(());
+        }
+        for row in self.keys.keys().copied().collect::<Vec<_>>() {
+            let held = self.snapshot.conversation(row)?;
+            let is_new = self
+                .selection
+                .after
+                .is_none_or(|after| held.last_change > after);
+            let is_selected = self.among.as_ref().is_none_or(|among| among.contains(&row));
+            if is_new && is_selected && held.united_into.is_none() {
+                self.write_conversation(row, out)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The messages that changed, if the log still reaches back that far.
+fn changed_since(
+    snapshot: &Snapshot,
+    after: ChangeNumber,
+) -> Result<Option<BTreeSet<RowId>>, StoreError> {
+    let Some(changes) = snapshot.changes_after(after)? else {
+        return Ok(None);
+    };
+    let mut messages = BTreeSet::new();
+    for change in changes {
+        let (_, entry) = change?;
+        if entry.kind == ChangeKind::Message {
+            messages.insert(entry.row);
+        }
+    }
+    Ok(Some(messages))
+}
+
+pub(crate) fn write_line(out: &mut dyn Write, line: &impl Serialize) -> Result<(), AppError> {
+    serde_json::to_writer(&mut *out, line).map_err(|error| AppError::output(error.into()))?;
+    out.write_all(b"\n").map_err(AppError::output)
+}

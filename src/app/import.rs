@@ -1,0 +1,80 @@
+//! Taking a source into the archive, and decoding again what is held.
+
+use std::path::Path;
+
+use crate::app::AppError;
+use crate::app::Archive;
+use crate::ingest;
+use crate::model::region::Region;
+use crate::source::chatdb::Locations;
+use crate::store::Pace;
+use crate::store::Tally;
+
+pub use crate::ingest::Import;
+pub use crate::ingest::OnProgress;
+pub use crate::ingest::Phase;
+pub use crate::ingest::Progress;
+pub use crate::ingest::Redecode;
+
+/// What to import.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The Messages database.
+    pub chat_db: &'a Path,
+    /// Where `~/Library/Messages/Attachments` was copied to.
+    pub attachments: Option<&'a Path>,
+    /// The country by which local numbers are read, two letters; `None` to find it out.
+    pub region: Option<&'a str>,
+    /// Messages in one commit; `None` for the default.
+    pub commit_rows: Option<usize>,
+}
+
+impl Archive {
+    /// Brings a Messages database into the archive: all of it the first time, what is new or changed later.
+    ///
+    /// # Errors
+    ///
+    /// [`AppError::Argument`] for a country that is none; otherwise as [`ingest::import`].
+    pub fn import(
+        &self,
+        wanted: &Wanted<'_>,
+        on_progress: OnProgress<'_>,
+    ) -> Result<Import, AppError> {
+        let region = match wanted.region {
+            Some(country) => Some(Region::parse(country).ok_or_else(|| AppError::Argument {
+                value: country.to_owned(),
+                expected: "a country in two letters, such as `US`",
+            })?),
+            None => None,
+        };
+        let mut pace = Pace::IMPORT;
+        if let Some(rows) = wanted.commit_rows {
+            pace.rows = rows;
+        }
+        let locations = Locations::new(wanted.chat_db, wanted.attachments);
+        let options = ingest::Options {
+            locations,
+            region,
+            pace,
+        };
+        Ok(ingest::import(
+            self.store(),
+            self.clock(),
+            &options,
+            on_progress,
+        )?)
+    }
+
+    /// Decodes stored records again and stores what comes out differently.
+    ///
+    /// # Errors
+    ///
+    /// When the archive cannot be read or written.
+    pub fn redecode(
+        &self,
+        which: Redecode,
+        on_progress: OnProgress<'_>,
+    ) -> Result<Tally, AppError> {
+        Ok(ingest::redecode(self.store(), which, on_progress)?)
+    }
+}
