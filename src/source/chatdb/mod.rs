@@ -267,9 +267,7 @@ impl ChatDb {
     ) -> Result<(Vec<SourceRow>, bool), ChatDbError> {
         let batch = self.read(|connection, view| {
             let mut batch = Batch::default();
-            for range in ranges {
-                batch.read(connection, &view.plan, range, detail)?;
-            }
+            batch.read(connection, &view.plan, ranges, detail)?;
             Ok(batch)
         })?;
         let is_cut = batch.is_cut;

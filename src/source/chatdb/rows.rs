@@ -139,113 +139,102 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Reads a range. Ranges must come in rising order.
+    /// Reads ranges, which must come in rising order.
     pub(super) fn read(
         &mut self,
         connection: &Connection,
         plan: &Plan,
-        range: &Range,
+        ranges: &[Range],
         detail: Detail,
     ) -> rusqlite::Result<()> {
         let (messages, attachments) = match detail {
             Detail::Full => (&plan.messages, &plan.attachments),
             Detail::Outline => (&plan.outlines, &plan.attachment_outlines),
         };
-        let Some(last) = self.read_messages(connection, messages, range, detail)? else {
-            return Ok(());
-        };
-        let joined = (range.after, last);
-        if let Some(sql) = &plan.chats {
-            let mut statement = connection.prepare_cached(sql)?;
-            let mut rows = statement.query(joined)?;
-            while let Some(row) = rows.next()? {
-                self.chats.push((integer(row, 0)?, integer(row, 1)?));
-            }
+        let spans = self.read_messages(connection, messages, ranges, detail)?;
+        self.read_chats(connection, plan, &spans)?;
+        match attachments {
+            Some(query) => self.read_attachments(connection, query, &spans),
+            None => Ok(()),
         }
-        if let Some(sql) = &plan.recoverable {
-            let mut statement = connection.prepare_cached(sql)?;
-            let mut rows = statement.query(joined)?;
-            while let Some(row) = rows.next()? {
-                self.recoverable
-                    .push((integer(row, 0)?, integer(row, 1)?, integer(row, 2)?));
-            }
-        }
-        if let Some(query) = attachments {
-            let mut statement = connection.prepare_cached(&query.sql)?;
-            let mut rows = statement.query(joined)?;
-            while let Some(row) = rows.next()? {
-                let mut too_large = Vec::new();
-                let values = read_row(row, 2, &query.columns, &mut too_large)?;
-                let message = integer(row, 0)?;
-                self.note_large(message, too_large);
-                self.attachments.push((message, integer(row, 1)?, values));
-            }
-        }
-        Ok(())
     }
 
-    /// Reads the rows themselves. Returns the last ROWID.
+    /// Reads the rows themselves. Returns what was read of each range: the ROWID before and the last one.
     fn read_messages(
         &mut self,
         connection: &Connection,
         query: &MessageQuery,
-        range: &Range,
+        ranges: &[Range],
         detail: Detail,
-    ) -> rusqlite::Result<Option<i64>> {
-        let limit = i64::try_from(range.rows).unwrap_or(i64::MAX);
+    ) -> rusqlite::Result<Vec<(i64, i64)>> {
         let mut statement = connection.prepare_cached(&query.usual.sql)?;
-        let mut rows = statement.query((range.after, range.last, limit))?;
-        let (mut count, mut bytes, mut last) = (0, 0, None);
+        let mut spans = Vec::with_capacity(ranges.len());
         let mut with_rare = Vec::new();
-        while let Some(row) = rows.next()? {
-            let rowid = row.get(0)?;
-            let mut too_large = Vec::new();
-            let mut bodies = [None; BODIES.len()];
-            for ((at, size), body) in bodies.iter_mut().enumerate().zip(BODIES) {
-                let Some(read) = row.get::<_, Option<i64>>(1 + at)?.map(i64::unsigned_abs) else {
-                    continue;
-                };
-                *size = Some(read);
-                if detail == Detail::Full {
-                    if usize::try_from(read).is_ok_and(|read| read <= BLOB_BYTES) {
-                        bytes += read;
-                    } else {
-                        too_large.push((name(MessageColumn::NAMES, body.index()), read));
-                    }
+        for range in ranges {
+            let limit = i64::try_from(range.rows).unwrap_or(i64::MAX);
+            let mut rows = statement.query((range.after, range.last, limit))?;
+            let (mut count, mut bytes) = (0, 0);
+            while let Some(row) = rows.next()? {
+                if !matches!(row.get_ref(MessageQuery::FIRST - 1)?, ValueRef::Null) {
+                    with_rare.push(self.rows.len());
+                }
+                bytes += self.read_message(row, &query.usual.columns, detail)?;
+                count += 1;
+                if count >= range.rows || bytes >= range.bytes {
+                    self.is_cut = true;
+                    break;
                 }
             }
-            if !matches!(row.get_ref(MessageQuery::FIRST - 1)?, ValueRef::Null) {
-                with_rare.push(self.rows.len());
-            }
-            let usual = &query.usual.columns;
-            let scratch = &mut self.scratch;
-            read_into(scratch, row, MessageQuery::FIRST, usual, &mut too_large)?;
-            // As large as needed and no larger: many rows are in memory at once.
-            let mut values = Vec::with_capacity(scratch.values.len());
-            values.append(&mut scratch.values);
-            self.bodies.push(bodies);
-            self.rows.push(SourceRow {
-                rowid,
-                record: MessageRecord {
-                    row: Row {
-                        values,
-                        extra: Vec::new(),
-                    },
-                    too_large,
-                    ..MessageRecord::default()
-                },
-                fingerprint: 0,
-            });
-            last = Some(rowid);
-            count += 1;
-            if count >= range.rows || bytes >= range.bytes {
-                self.is_cut = true;
-                break;
+            if count > 0 {
+                spans.extend(self.rows.last().map(|last| (range.after, last.rowid)));
             }
         }
-        drop(rows);
         self.read_rare(connection, &query.rare, &with_rare)?;
-        Ok(last)
+        Ok(spans)
+    }
+
+    /// Reads one row without its rare columns. Returns the bytes of its bodies.
+    fn read_message(
+        &mut self,
+        row: &SqlRow<'_>,
+        columns: &Projection,
+        detail: Detail,
+    ) -> rusqlite::Result<u64> {
+        let mut too_large = Vec::new();
+        let mut bodies = [None; BODIES.len()];
+        let mut bytes = 0;
+        for ((at, size), body) in bodies.iter_mut().enumerate().zip(BODIES) {
+            let Some(read) = row.get::<_, Option<i64>>(1 + at)?.map(i64::unsigned_abs) else {
+                continue;
+            };
+            *size = Some(read);
+            if detail == Detail::Full {
+                if usize::try_from(read).is_ok_and(|read| read <= BLOB_BYTES) {
+                    bytes += read;
+                } else {
+                    too_large.push((name(MessageColumn::NAMES, body.index()), read));
+                }
+            }
+        }
+        let scratch = &mut self.scratch;
+        read_into(scratch, row, MessageQuery::FIRST, columns, &mut too_large)?;
+        // As large as needed and no larger: many rows are in memory at once.
+        let mut values = Vec::with_capacity(scratch.values.len());
+        values.append(&mut scratch.values);
+        self.bodies.push(bodies);
+        self.rows.push(SourceRow {
+            rowid: row.get(0)?,
+            record: MessageRecord {
+                row: Row {
+                    values,
+                    extra: Vec::new(),
+                },
+                too_large,
+                ..MessageRecord::default()
+            },
+            fingerprint: 0,
+        });
+        Ok(bytes)
     }
 
     /// Completes some of the rows with their rare columns.
@@ -269,6 +258,56 @@ impl Batch {
                     &mut record.too_large,
                 )
             })?;
+        }
+        Ok(())
+    }
+
+    /// Reads which chats hold the messages of some spans, or held them.
+    fn read_chats(
+        &mut self,
+        connection: &Connection,
+        plan: &Plan,
+        spans: &[(i64, i64)],
+    ) -> rusqlite::Result<()> {
+        if let Some(sql) = &plan.chats {
+            let mut statement = connection.prepare_cached(sql)?;
+            for span in spans {
+                let mut rows = statement.query(*span)?;
+                while let Some(row) = rows.next()? {
+                    self.chats.push((integer(row, 0)?, integer(row, 1)?));
+                }
+            }
+        }
+        if let Some(sql) = &plan.recoverable {
+            let mut statement = connection.prepare_cached(sql)?;
+            for span in spans {
+                let mut rows = statement.query(*span)?;
+                while let Some(row) = rows.next()? {
+                    let (message, chat) = (integer(row, 0)?, integer(row, 1)?);
+                    self.recoverable.push((message, chat, integer(row, 2)?));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the attachments of the messages of some spans.
+    fn read_attachments(
+        &mut self,
+        connection: &Connection,
+        query: &Query,
+        spans: &[(i64, i64)],
+    ) -> rusqlite::Result<()> {
+        let mut statement = connection.prepare_cached(&query.sql)?;
+        for span in spans {
+            let mut rows = statement.query(*span)?;
+            while let Some(row) = rows.next()? {
+                let mut too_large = Vec::new();
+                let values = read_row(row, 2, &query.columns, &mut too_large)?;
+                let message = integer(row, 0)?;
+                self.note_large(message, too_large);
+                self.attachments.push((message, integer(row, 1)?, values));
+            }
         }
         Ok(())
     }
