@@ -231,7 +231,15 @@ fn flags(record: &MessageRecord, kind: &Kind, is_unsent: bool) -> Flags {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test stops at the first surprise"
+)]
 mod build;
 
 #[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test stops at the first surprise"
+)]
 mod tests;
