@@ -328,7 +328,7 @@ fn blame(writer: &Writer, error: IngestError) -> Result<(), IngestError> {
         IngestError::Store(StoreError::Closed) => {
             Err(writer.flush().err().unwrap_or(StoreError::Closed).into())
         }
-        other => Err(other),
+        other @ (IngestError::Source(_) | IngestError::Store(_)) => Err(other),
     }
 }
 

@@ -27,13 +27,13 @@ pub(super) fn owner(
     }
     let countries: Vec<(&str, u64)> = countries.into_iter().collect();
     let region = region.unwrap_or_else(|| detect_region(&source.accounts, &countries));
-    let own_cards = cards.iter().filter(|card| card.is_owner);
-    let on_cards = own_cards.flat_map(|card| card.phones.iter().chain(&card.emails));
+    let owner_cards = cards.iter().filter(|card| card.is_owner);
+    let addresses = owner_cards.flat_map(|card| card.phones.iter().chain(&card.emails));
     let accounts = source
         .accounts
         .iter()
         .map(|(address, rows)| (address.as_str(), *rows));
-    let own = accounts.chain(on_cards.map(|address| (address.as_str(), 0)));
+    let own = accounts.chain(addresses.map(|address| (address.as_str(), 0)));
     (OwnHandles::new(own, region), region)
 }
 

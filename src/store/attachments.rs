@@ -81,7 +81,7 @@ impl Transaction<'_> {
             attachment.state = known.state.clone();
             attachment.size_bytes = known.size_bytes;
             attachment.live_photo = known.live_photo;
-            attachment.sticker = known.sticker.clone();
+            attachment.sticker.clone_from(&known.sticker);
         } else {
             attachment.state = self.count_failure(row, attachment.state)?;
         }

@@ -207,8 +207,8 @@ impl Transaction<'_> {
     ) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_redb("writing to", error);
         let (before, now) = (timeline(old, row), timeline(new, row));
-        let (related, relates) = (relations(old, row), relations(new, row));
-        if before == now && related == relates && old.time == new.time {
+        let (was_about, is_about) = (relations(old, row), relations(new, row));
+        if before == now && was_about == is_about && old.time == new.time {
             return Ok(());
         }
         // The old rows may still wait; what is removed must be in the tables.
@@ -216,7 +216,7 @@ impl Transaction<'_> {
         for key in before.iter().filter(|key| !now.contains(key)) {
             self.tables.timeline.remove(*key).map_err(failed)?;
         }
-        for (target, row) in related.iter().filter(|key| !relates.contains(key)) {
+        for (target, row) in was_about.iter().filter(|key| !is_about.contains(key)) {
             self.tables
                 .relations
                 .remove((target, *row))
@@ -234,7 +234,7 @@ impl Transaction<'_> {
             .extend(now.iter().filter(|key| !before.contains(key)));
         self.waiting
             .relations
-            .extend(relates.iter().filter(|key| !related.contains(key)));
+            .extend(is_about.iter().filter(|key| !was_about.contains(key)));
         if (old.conversation, old.time) != (new.conversation, new.time) {
             self.flush()?;
             for conversation in [old.conversation, new.conversation].into_iter().flatten() {

@@ -53,6 +53,7 @@ pub use index::kind;
 pub use index::searchable;
 pub use page::Page;
 pub use page::Prepared;
+pub use snapshot::Changes;
 pub use snapshot::Direction;
 pub use snapshot::Place;
 pub use snapshot::Snapshot;

@@ -44,6 +44,9 @@ use crate::store::value::Tombstone;
 
 type Bytes<K> = ReadOnlyTable<K, &'static [u8]>;
 
+/// Entries of the change log, oldest first.
+pub type Changes = Box<dyn Iterator<Item = Result<(ChangeNumber, ChangeEntry), StoreError>>>;
+
 /// A place in an order of messages: (time, row), or in a timeline (time, row, n).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -556,13 +559,13 @@ impl Snapshot {
         Ok(rows)
     }
 
-    /// The failure ledger: what failed, by kind and row.
+    /// The failure ledger: what failed, by row.
     ///
     /// # Errors
     ///
     /// [`StoreError::Io`], [`StoreError::Value`].
-    pub fn failures(&self) -> Result<Vec<((u8, RowId), Failure)>, StoreError> {
-        collect(&self.failures, "failures", |(kind, row)| (kind, RowId(row)))
+    pub fn failures(&self) -> Result<Vec<(RowId, Failure)>, StoreError> {
+        collect(&self.failures, "failures", |(_kind, row)| RowId(row))
     }
 
     // ---- what is not shown, and why
@@ -663,13 +666,7 @@ impl Snapshot {
     /// # Errors
     ///
     /// [`StoreError::Io`], [`StoreError::Value`].
-    pub fn changes_after(
-        &self,
-        after: ChangeNumber,
-    ) -> Result<
-        Option<impl Iterator<Item = Result<(ChangeNumber, ChangeEntry), StoreError>> + use<>>,
-        StoreError,
-    > {
+    pub fn changes_after(&self, after: ChangeNumber) -> Result<Option<Changes>, StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
         let first = self.changes.range::<u64>(..).map_err(failed)?.next();
         let reaches = match first {
@@ -683,23 +680,24 @@ impl Snapshot {
             .changes
             .range((Bound::Excluded(after.0), Bound::Unbounded))
             .map_err(failed)?;
-        Ok(Some(range.map(move |entry| {
+        Ok(Some(Box::new(range.map(move |entry| {
             let (number, bytes) = entry.map_err(failed)?;
             Ok((
                 ChangeNumber(number.value()),
                 value("changes", bytes.value())?,
             ))
-        })))
+        }))))
     }
 }
 
 /// All rows of a table.
-fn collect<K: redb::Key + 'static, V: Stored, Id>(
+fn collect<K, V: Stored, Id>(
     table: &Bytes<K>,
     name: &'static str,
     id: impl for<'k> Fn(K::SelfType<'k>) -> Id,
 ) -> Result<Vec<(Id, V)>, StoreError>
 where
+    K: redb::Key + 'static,
     for<'k> K: std::borrow::Borrow<K::SelfType<'k>>,
 {
     use redb::ReadableTable;

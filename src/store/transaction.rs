@@ -348,10 +348,10 @@ impl<'tx> Transaction<'tx> {
 }
 
 /// An enveloped value, if the table has it.
-pub(super) fn find<'k, K: redb::Key + 'static, V: Stored>(
+pub(super) fn find<K: redb::Key + 'static, V: Stored>(
     table: &impl ReadableTable<K, &'static [u8]>,
     name: &'static str,
-    key: K::SelfType<'k>,
+    key: K::SelfType<'_>,
 ) -> Result<Option<V>, StoreError> {
     match table
         .get(key)
@@ -368,10 +368,10 @@ pub(super) fn value<V: Stored>(table: &'static str, bytes: &[u8]) -> Result<V, S
 }
 
 /// Writes an enveloped value, using a buffer that is kept.
-pub(super) fn put<'k, K: redb::Key + 'static, V: Stored>(
+pub(super) fn put<K: redb::Key + 'static, V: Stored>(
     table: &mut Table<'_, K, &'static [u8]>,
     name: &'static str,
-    key: K::SelfType<'k>,
+    key: K::SelfType<'_>,
     value: &V,
     buffer: &mut Vec<u8>,
 ) -> Result<(), StoreError> {

@@ -197,13 +197,12 @@ impl Verification<'_> {
                 self.find("records", row, "missing for its message");
             }
         }
-        match stored.conversation {
-            Some(conversation) => self.heads.entry(conversation).or_default().add(stored.time),
-            None => {
-                self.parked += 1;
-                if tables.parked.get(row.0).map_err(failed)?.is_none() {
-                    self.find("parked", row, "missing for a message without conversation");
-                }
+        if let Some(conversation) = stored.conversation {
+            self.heads.entry(conversation).or_default().add(stored.time)
+        } else {
+            self.parked += 1;
+            if tables.parked.get(row.0).map_err(failed)?.is_none() {
+                self.find("parked", row, "missing for a message without conversation");
             }
         }
         if !stored.message.unreadable.is_empty() {

@@ -58,10 +58,13 @@ struct Job {
     decoder: u32,
 }
 
+/// Where the answer to a flush goes.
+type Answer = SyncSender<Result<Tally, StoreError>>;
+
 enum Order {
     Apply(Box<Job>),
     /// Commit now and answer.
-    Flush(SyncSender<Result<Tally, StoreError>>),
+    Flush(Answer),
 }
 
 /// The writing thread. Pages are committed in the order in which they are sent.
@@ -163,10 +166,7 @@ fn commit_group(
     pace: Pace,
     queue: &Receiver<Order>,
     first: Job,
-) -> (
-    Result<Tally, StoreError>,
-    Option<SyncSender<Result<Tally, StoreError>>>,
-) {
+) -> (Result<Tally, StoreError>, Option<Answer>) {
     let mut flush = None;
     let outcome = store.write(|transaction| {
         let mut rows = 0;
@@ -191,13 +191,9 @@ fn commit_group(
 }
 
 /// After an error: the first who waits is told, everybody else finds the writer closed.
-fn refuse(
-    queue: &Receiver<Order>,
-    error: StoreError,
-    answer: Option<SyncSender<Result<Tally, StoreError>>>,
-) {
+fn refuse(queue: &Receiver<Order>, error: StoreError, answer: Option<Answer>) {
     let mut error = Some(error);
-    let tell = |answer: &SyncSender<Result<Tally, StoreError>>, error: &mut Option<StoreError>| {
+    let tell = |answer: &Answer, error: &mut Option<StoreError>| {
         let told = answer.send(Err(error.take().unwrap_or(StoreError::Closed)));
         if told.is_err() {
             tracing::debug!("nobody waits for a flush");
