@@ -117,7 +117,7 @@ impl<'a> Chat<'a> {
             _ => separator == Some("+"),
         };
         let side = if is_group {
-            let id = row.text(ChatColumn::GroupId).or(identifier).unwrap_or(guid);
+            let id = group_id(record).or(identifier).unwrap_or(guid);
             Side::Group {
                 id: fold_group_id(id),
             }
@@ -206,6 +206,12 @@ impl<'a> Chat<'a> {
     }
 }
 
+/// What a row says of its group. Direct chats have group ids too, but they mean nothing.
+fn group_id(record: &ChatRecord) -> Option<&str> {
+    let id = record.row.text(ChatColumn::GroupId)?.trim();
+    (!id.is_empty()).then_some(id)
+}
+
 /// What two rows have in common that makes them one conversation.
 #[derive(PartialEq, Eq, Hash)]
 enum Bond {
@@ -278,7 +284,7 @@ impl<'r, 'a> Component<'r, 'a> {
             Side::Direct { with, .. } => with.as_str(),
         };
         let mut chats = self.chats();
-        let says_id = |chat: &&Chat<'_>| chat.record.row.text(ChatColumn::GroupId).is_some();
+        let says_id = |chat: &&Chat<'_>| group_id(chat.record).is_some();
         let best = chats
             .find(says_id)
             .or_else(|| self.chats().find(|chat| chat.is_imessage()));
@@ -442,11 +448,10 @@ fn aliases(parts: &[Component<'_, '_>], keys: &[ConversationKey]) -> Vec<Vec<Ali
                 claims.push((2, at, Alias::room(room)));
             }
             if chat.is_group() {
-                let ids = [(2, ChatColumn::GroupId), (3, ChatColumn::OriginalGroupId)];
-                for (rank, column) in ids {
-                    let id = row.text(column).filter(|id| !id.trim().is_empty());
-                    claims.extend(id.map(|id| (rank, at, Alias::group_id(id))));
-                }
+                let original = row.text(ChatColumn::OriginalGroupId);
+                let original = original.filter(|id| !id.trim().is_empty());
+                claims.extend(group_id(chat.record).map(|id| (2, at, Alias::group_id(id))));
+                claims.extend(original.map(|id| (3, at, Alias::group_id(id))));
             }
         }
     }
