@@ -263,6 +263,8 @@ impl Words {
     fn read(&mut self, text: &str) {
         self.folded.clear();
         self.words.clear();
+        self.folded.reserve(text.len());
+        self.words.reserve(text.len() / 4);
         for_each_word(text, |word| self.push(&word));
     }
 

@@ -32,10 +32,11 @@ impl std::fmt::Debug for Snippet {
 /// breaks, control characters and object placeholders become one space; bidirectional controls are left out, because a
 /// cut would tear their pairs.
 pub fn snippet(text: &str, hits: &[Range<usize>], width: usize) -> Snippet {
-    let hit = hits.first().map_or(0..0, |hit| graphemes(text, hit));
+    // Hits of another text are none of this one.
+    let hits = || hits.iter().filter(|hit| text.get((*hit).clone()).is_some());
+    let hit = hits().next().map_or(0..0, |hit| graphemes(text, hit));
     let window = window(text, &hit, width);
-    let hits: Vec<Range<usize>> = hits
-        .iter()
+    let hits: Vec<Range<usize>> = hits()
         .filter(|hit| hit.start < window.end && window.start < hit.end)
         .map(|hit| graphemes(text, hit))
         .collect();
@@ -100,12 +101,12 @@ fn window(text: &str, hit: &Range<usize>, width: usize) -> Range<usize> {
         room -= 1;
     }
     let before: Vec<usize> = std::iter::successors(Some(hit.start), |&at| previous_bound(text, at))
-        .take(room + 1)
+        .take(room.saturating_add(1))
         .collect();
     let after: Vec<usize> = std::iter::successors(Some(hit_end), |&at| {
         (at < text.len()).then(|| next_bound(text, at))
     })
-    .take(room + 1)
+    .take(room.saturating_add(1))
     .collect();
     // A third of the room is for what stands before the hit; what one side does not need is the other's.
     let wanted_before = (room / 3).max(room - (after.len() - 1));
@@ -233,6 +234,18 @@ mod tests {
         assert_eq!(
             shown(text, "\u{5E81}\u{6240}", 4),
             "\u{2026}[\u{5E81}\u{6240}]\u{5728}\u{5730}"
+        );
+    }
+
+    #[test]
+    fn hits_of_another_text_are_ignored() {
+        let hits = [1..2, 0..99, 5..6];
+
+        let snippet = snippet("\u{E9}t\u{E9}", &hits, usize::MAX);
+
+        assert_eq!(
+            (snippet.text.as_str(), snippet.marks),
+            ("\u{E9}t\u{E9}", vec![])
         );
     }
 

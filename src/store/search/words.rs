@@ -16,6 +16,7 @@
 //! lose variation selectors and skin tones.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -67,17 +68,15 @@ pub(super) fn for_each_word(text: &str, mut each: impl FnMut(Word<'_>)) {
             let word = text.get(start..at).unwrap_or_default();
             (Form::Whole, if upper { scratch.lower(word) } else { word })
         } else {
-            let rest = text.get(start..).unwrap_or_default();
-            let (class, len) = first_of(rest);
+            let (class, len) = scratch.read(text.get(start..).unwrap_or_default());
             at = start + len;
-            let word = rest.get(..len).unwrap_or_default();
-            match class {
-                Class::Letter => (Form::Whole, scratch.fold(word)),
-                Class::Symbol => (Form::Whole, scratch.fold_symbol(word)),
-                Class::Unspaced if run_end == Some(start) => (Form::Next, scratch.fold(word)),
-                Class::Unspaced => (Form::First, scratch.fold(word)),
+            let form = match class {
+                Class::Letter | Class::Symbol => Form::Whole,
+                Class::Unspaced if run_end == Some(start) => Form::Next,
+                Class::Unspaced => Form::First,
                 Class::Mark | Class::Separator => continue,
-            }
+            };
+            (form, scratch.folded.as_str())
         };
         if folded.is_empty() {
             continue;
@@ -143,31 +142,6 @@ fn class(c: char) -> Class {
     }
 }
 
-/// The class of what a text begins with, and its length in bytes: a whole word, a character with its marks, a
-/// grapheme, or one character that is none of them.
-fn first_of(text: &str) -> (Class, usize) {
-    let mut chars = text.char_indices();
-    let Some((_, first)) = chars.next() else {
-        return (Class::Separator, 0);
-    };
-    let first_class = class(first);
-    let len = match first_class {
-        Class::Letter | Class::Unspaced => chars
-            .find(|&(_, c)| match class(c) {
-                Class::Mark => false,
-                Class::Letter => first_class != Class::Letter,
-                Class::Unspaced | Class::Symbol | Class::Separator => true,
-            })
-            .map_or(text.len(), |(end, _)| end),
-        Class::Symbol => text
-            .graphemes(true)
-            .next()
-            .map_or(first.len_utf8(), str::len),
-        Class::Mark | Class::Separator => first.len_utf8(),
-    };
-    (first_class, len)
-}
-
 /// Soft hyphen aside: characters without width that stand inside words.
 fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200C}' | '\u{200D}' | '\u{2060}' | '\u{FEFF}')
@@ -230,25 +204,111 @@ fn plain_letters(c: char) -> Option<&'static str> {
     })
 }
 
+/// What is known of a character without looking at its neighbors.
+#[derive(Clone, Copy)]
+struct Letter {
+    class: Class,
+    /// What it folds to, when that is one character and depends on nothing else.
+    folded: Option<char>,
+}
+
+/// The first scripts of Unicode, up to Arabic: decomposing each of their letters anew would take most of the time.
+static LETTERS: LazyLock<Vec<Letter>> = LazyLock::new(|| {
+    let mut scratch = Scratch::default();
+    let letter = |c: char| {
+        scratch.fold(c.encode_utf8(&mut [0; 4]));
+        let mut folded = scratch.folded.chars();
+        let class = class(c);
+        let is_letter = class == Class::Letter;
+        Letter {
+            class,
+            folded: folded
+                .next()
+                .filter(|_| is_letter && folded.next().is_none()),
+        }
+    };
+    ('\0'..'\u{700}').map(letter).collect()
+});
+
+fn letter(c: char) -> Letter {
+    let known = usize::try_from(u32::from(c)).ok();
+    if let Some(letter) = known.and_then(|at| LETTERS.get(at)) {
+        return *letter;
+    }
+    let class = match c {
+        // Hangul, Han, Hiragana, Katakana: letters that fold to themselves unless a mark or a Jamo follows.
+        '\u{AC00}'..='\u{D7A3}' => Class::Letter,
+        '\u{4E00}'..='\u{9FFF}' | '\u{3041}'..='\u{3096}' | '\u{30A1}'..='\u{30FA}' => {
+            Class::Unspaced
+        }
+        _ => {
+            let class = class(c);
+            return Letter {
+                class,
+                folded: None,
+            };
+        }
+    };
+    Letter {
+        class,
+        folded: Some(c),
+    }
+}
+
 /// Buffers that are used again for every word of a text.
 #[derive(Default)]
 struct Scratch {
+    folded: String,
     decomposed: String,
-    composed: String,
 }
 
 impl Scratch {
-    fn lower(&mut self, word: &str) -> &str {
-        self.composed.clear();
-        self.composed.push_str(word);
-        self.composed.make_ascii_lowercase();
-        &self.composed
+    /// The class of what a text begins with, and its length in bytes: a whole word, a character with its marks, a
+    /// grapheme, or one character that is none of them. The first three are folded.
+    fn read(&mut self, text: &str) -> (Class, usize) {
+        self.folded.clear();
+        let mut first = None;
+        let mut is_simple = true;
+        let mut len = 0;
+        for c in text.chars() {
+            let letter = letter(c);
+            let goes_on = match first {
+                None => true,
+                Some(Class::Letter) => matches!(letter.class, Class::Letter | Class::Mark),
+                Some(Class::Unspaced) => letter.class == Class::Mark,
+                Some(Class::Mark | Class::Symbol | Class::Separator) => false,
+            };
+            if !goes_on {
+                break;
+            }
+            first = first.or(Some(letter.class));
+            len += c.len_utf8();
+            self.folded.extend(letter.folded);
+            is_simple &= letter.folded.is_some();
+        }
+        let class = first.unwrap_or(Class::Separator);
+        match class {
+            Class::Letter | Class::Unspaced if !is_simple => {
+                self.fold(text.get(..len).unwrap_or_default());
+            }
+            Class::Symbol => {
+                let symbol = text.graphemes(true).next().unwrap_or_default();
+                len = symbol.len();
+                self.fold_symbol(symbol);
+            }
+            Class::Letter | Class::Unspaced | Class::Mark | Class::Separator => {}
+        }
+        (class, len)
     }
 
-    fn fold(&mut self, word: &str) -> &str {
-        if word.is_ascii() {
-            return self.lower(word);
-        }
+    fn lower(&mut self, word: &str) -> &str {
+        self.folded.clear();
+        self.folded.push_str(word);
+        self.folded.make_ascii_lowercase();
+        &self.folded
+    }
+
+    fn fold(&mut self, word: &str) {
         self.decomposed.clear();
         let kept = word
             .nfkd()
@@ -259,20 +319,19 @@ impl Scratch {
                 None => self.decomposed.push(c),
             }
         }
+        self.folded.clear();
         if self.decomposed.is_ascii() {
-            return &self.decomposed;
+            self.folded.push_str(&self.decomposed);
+        } else {
+            self.folded.extend(self.decomposed.nfc());
         }
-        self.composed.clear();
-        self.composed.extend(self.decomposed.nfc());
-        &self.composed
     }
 
-    fn fold_symbol(&mut self, symbol: &str) -> &str {
+    fn fold_symbol(&mut self, symbol: &str) {
         let is_variation = |c| matches!(c, '\u{FE00}'..='\u{FE0F}' | '\u{1F3FB}'..='\u{1F3FF}');
-        self.composed.clear();
-        self.composed
+        self.folded.clear();
+        self.folded
             .extend(symbol.chars().filter(|&c| !is_variation(c)));
-        &self.composed
     }
 }
 
@@ -280,8 +339,12 @@ impl Scratch {
 mod tests {
     use proptest::proptest;
 
+    use super::Class;
     use super::Form;
+    use super::Scratch;
+    use super::class;
     use super::for_each_word;
+    use super::letter;
 
     fn folded(text: &str) -> Vec<String> {
         let mut words = Vec::new();
@@ -395,15 +458,31 @@ mod tests {
         );
     }
 
+    /// By the rules, without what is known of single letters.
+    fn fold(word: &str) -> String {
+        let mut scratch = Scratch::default();
+        scratch.fold(word);
+        scratch.folded
+    }
+
     #[test]
     fn folding_every_character_twice_changes_nothing() {
-        let mut scratch = super::Scratch::default();
         for c in '\0'..=char::MAX {
-            let once = scratch.fold(c.encode_utf8(&mut [0; 4])).to_owned();
+            let once = fold(c.encode_utf8(&mut [0; 4]));
 
-            let twice = scratch.fold(&once);
+            assert_eq!(fold(&once), once, "U+{:04X}", u32::from(c));
+        }
+    }
 
-            assert_eq!(twice, once, "U+{:04X}", u32::from(c));
+    #[test]
+    fn what_is_known_of_a_letter_is_what_the_rules_say() {
+        for c in '\0'..=char::MAX {
+            let known = letter(c);
+
+            assert_eq!(known.class, class(c), "U+{:04X}", u32::from(c));
+            let by_rule = fold(c.encode_utf8(&mut [0; 4]));
+            let by_table = known.folded.map_or(by_rule.clone(), String::from);
+            assert_eq!(by_table, by_rule, "U+{:04X}", u32::from(c));
         }
     }
 
@@ -421,10 +500,22 @@ mod tests {
 
         #[test]
         fn folding_twice_changes_nothing(text in ".*") {
-            let mut scratch = super::Scratch::default();
-            let once = scratch.fold(&text).to_owned();
+            let once = fold(&text);
 
-            assert_eq!(scratch.fold(&once), once);
+            assert_eq!(fold(&once), once);
+        }
+
+        #[test]
+        fn every_word_is_folded_by_the_rules(
+            text in "([a-zA-Z0-9\u{C0}-\u{24F}\u{300}-\u{302}\u{390}-\u{3C9}\u{410}-\u{451}\u{620}-\u{655}\
+                     \u{1100}-\u{1112}\u{1161}-\u{11C2}\u{3041}-\u{309F}\u{4E00}-\u{4E10}\u{AC00}-\u{AC30} ]|.)*",
+        ) {
+            for_each_word(&text, |word| {
+                let written = text.get(word.range).unwrap();
+                if written.chars().all(|c| class(c) != Class::Symbol) {
+                    assert_eq!(word.folded, fold(written));
+                }
+            });
         }
     }
 }
