@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// Rows of chat.db in one read transaction: a longer one makes the Mac's write-ahead log grow while Messages writes.
-pub const SLICE_ROWS: usize = 5_000;
+/// An import has about ten slices in memory, at 5 KiB a row.
+pub const SLICE_ROWS: usize = 1_000;
 
 /// Messages in one commit of an import. Large sorted transactions touch each index page once (data-format.md).
 pub const COMMIT_ROWS: usize = 100_000;

@@ -83,7 +83,7 @@ impl Transaction<'_> {
 
     fn insert_conversation(&mut self, conversation: Conversation) -> Result<RowId, StoreError> {
         let row = self.new_row();
-        let number = self.log(ChangeKind::Conversation, row)?;
+        let number = self.log(ChangeKind::Conversation, row);
         let stored = StoredConversation {
             conversation,
             first_change: number,
@@ -116,7 +116,7 @@ impl Transaction<'_> {
             ..incoming
         };
         if conversation != held.conversation {
-            let last_change = self.log(ChangeKind::Conversation, row)?;
+            let last_change = self.log(ChangeKind::Conversation, row);
             self.tally.changed_conversations += 1;
             let stored = StoredConversation {
                 conversation,
@@ -176,7 +176,7 @@ impl Transaction<'_> {
             let mut message = self.message(RowId(*row))?;
             message.conversation = Some(older);
             message.also_in.retain(|also| *also != older);
-            message.last_change = self.log(ChangeKind::Message, RowId(*row))?;
+            message.last_change = self.log(ChangeKind::Message, RowId(*row));
             self.put_message(RowId(*row), &message)?;
             self.tally.changed += 1;
             self.tally.moved += 1;
@@ -184,7 +184,7 @@ impl Transaction<'_> {
         }
         *self.head(younger)? = Head::default();
         let held = self.conversation(younger)?;
-        let last_change = self.log(ChangeKind::Conversation, younger)?;
+        let last_change = self.log(ChangeKind::Conversation, younger);
         let stored = StoredConversation {
             united_into: Some(older),
             last_change,

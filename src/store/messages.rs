@@ -78,7 +78,6 @@ impl Transaction<'_> {
             attachments,
             message,
         };
-        self.put_record(row, origin.source, &record, fingerprint)?;
         if !is_new || stored.conversation.is_none() {
             self.note_parked(row, &stored, placement)?;
         }
@@ -86,8 +85,9 @@ impl Transaction<'_> {
             self.note_quarantine(row, &stored.message, origin.decoder)?;
         }
         match incoming.known {
-            None => self.insert_message(row, stored)?,
+            None => self.insert_message(row, stored, origin.source, &record, fingerprint)?,
             Some((row, old)) => {
+                self.put_record(row, origin.source, &record, fingerprint)?;
                 if !self.update_message(row, &old, stored, files_changed)? {
                     return Ok(());
                 }
@@ -153,12 +153,19 @@ impl Transaction<'_> {
             .min(latest)
     }
 
-    fn insert_message(&mut self, row: RowId, mut stored: StoredMessage) -> Result<(), StoreError> {
+    fn insert_message(
+        &mut self,
+        row: RowId,
+        mut stored: StoredMessage,
+        source: SourceKind,
+        record: &[u8],
+        fingerprint: u64,
+    ) -> Result<(), StoreError> {
         self.link_twin(row, &mut stored)?;
-        let number = self.log(ChangeKind::Message, row)?;
+        let number = self.log(ChangeKind::Message, row);
         (stored.first_change, stored.last_change) = (number, number);
         self.tally.count_new(&stored);
-        self.put_message(row, &stored)?;
+        self.add_message(row, &stored, source, record, fingerprint)?;
         self.insert_guid(&stored.message.guid, row)?;
         self.waiting.by_time.push((stored.time.nanos(), row.0));
         self.waiting.relations.extend(relations(&stored, row));
@@ -190,7 +197,7 @@ impl Transaction<'_> {
             self.tally.refreshed += 1;
             return Ok(false);
         }
-        new.last_change = self.log(ChangeKind::Message, row)?;
+        new.last_change = self.log(ChangeKind::Message, row);
         self.tally.count_changed(old, &new);
         self.tally.attachments += u64::from(files_changed && old.attachments == new.attachments);
         self.put_message(row, &new)?;
@@ -375,7 +382,7 @@ impl Transaction<'_> {
             }
             if mine.author == Author::Owner && twin.duplicate_of.is_none() {
                 twin.duplicate_of = Some(mine.guid.clone());
-                twin.last_change = self.log(ChangeKind::Message, near)?;
+                twin.last_change = self.log(ChangeKind::Message, near);
                 self.put_message(near, &twin)?;
                 break;
             }

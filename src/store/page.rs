@@ -204,7 +204,7 @@ impl Transaction<'_> {
             self.tally.contacts += 1;
         }
         if self.tally.contacts != before {
-            self.log(ChangeKind::Contacts, RowId(0))?;
+            self.log(ChangeKind::Contacts, RowId(0));
         }
         Ok(())
     }

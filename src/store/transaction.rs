@@ -6,7 +6,11 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::ops::Bound;
+use std::ops::Range;
 
+use foldhash::fast::RandomState;
+use redb::CursorError;
 use redb::ReadableTable;
 use redb::Table;
 use redb::WriteTransaction;
@@ -36,6 +40,9 @@ pub(super) const NEXT_ROW: &str = "next_row";
 
 /// The counter of change numbers.
 pub(super) const NEXT_CHANGE: &str = "next_change";
+
+/// Bytes of new messages and their records that wait at most.
+const ARRIVAL_BYTES: usize = 4 << 20;
 
 /// A table with enveloped values, open for writing.
 pub(super) type RowTable<'tx, K> = Table<'tx, K, &'static [u8]>;
@@ -109,13 +116,32 @@ impl<'tx> Tables<'tx> {
     }
 }
 
-/// Index rows that wait to be sorted.
+/// Rows that wait to be inserted together.
 #[derive(Default)]
 pub(super) struct Waiting {
+    /// In the order of their keys, behind everything that the tables hold.
+    arrivals: Arrivals,
+    changes: Vec<(u64, ChangeEntry)>,
+    /// In any order.
     pub(super) guids: Vec<([u8; 16], u64)>,
     pub(super) timeline: Vec<(u64, i64, u64, u16)>,
     pub(super) by_time: Vec<(i64, u64)>,
     pub(super) relations: Vec<([u8; 16], u64)>,
+}
+
+/// New messages with their records, their values in one buffer.
+#[derive(Default)]
+struct Arrivals {
+    bytes: Vec<u8>,
+    rows: Vec<Arrival>,
+}
+
+struct Arrival {
+    row: RowId,
+    source: SourceKind,
+    fingerprint: u64,
+    message: Range<usize>,
+    record: Range<usize>,
 }
 
 /// A write transaction in progress.
@@ -124,9 +150,9 @@ pub struct Transaction<'tx> {
     pub(super) now: AppleTime,
     pub(super) waiting: Waiting,
     /// Messages of this transaction by GUID, which no table holds yet.
-    pub(super) new_guids: HashMap<[u8; 16], RowId>,
+    pub(super) new_guids: HashMap<[u8; 16], RowId, RandomState>,
     pub(super) heads: BTreeMap<RowId, Head>,
-    pub(super) alias_cache: HashMap<Alias, Option<RowId>>,
+    pub(super) alias_cache: HashMap<Alias, Option<RowId>, RandomState>,
     pub(super) self_chats: HashMap<RowId, bool>,
     pub(super) index: IndexBlock,
     pub(super) tally: Tally,
@@ -150,10 +176,10 @@ impl<'tx> Transaction<'tx> {
             tables,
             now,
             waiting: Waiting::default(),
-            new_guids: HashMap::new(),
+            new_guids: HashMap::default(),
             heads: BTreeMap::new(),
-            alias_cache: HashMap::new(),
-            self_chats: HashMap::new(),
+            alias_cache: HashMap::default(),
+            self_chats: HashMap::default(),
             index: IndexBlock::default(),
             tally: Tally::default(),
             last_sent: None,
@@ -176,22 +202,18 @@ impl<'tx> Transaction<'tx> {
     }
 
     /// Writes the next entry of the change log.
-    pub(super) fn log(&mut self, kind: ChangeKind, row: RowId) -> Result<ChangeNumber, StoreError> {
+    pub(super) fn log(&mut self, kind: ChangeKind, row: RowId) -> ChangeNumber {
         let number = ChangeNumber(self.next_change);
         self.next_change += 1;
-        let entry = ChangeEntry {
-            kind,
-            row,
-            at: self.now,
-        };
-        put(
-            &mut self.tables.changes,
-            "changes",
+        self.waiting.changes.push((
             number.0,
-            &entry,
-            &mut self.value,
-        )?;
-        Ok(number)
+            ChangeEntry {
+                kind,
+                row,
+                at: self.now,
+            },
+        ));
+        number
     }
 
     /// The messages with a GUID, those of this transaction included.
@@ -205,15 +227,24 @@ impl<'tx> Transaction<'tx> {
         Ok(rows)
     }
 
-    /// A message by its row.
-    pub(super) fn message(&self, row: RowId) -> Result<StoredMessage, StoreError> {
+    /// A message by its row, which may be of this transaction.
+    pub(super) fn message(&mut self, row: RowId) -> Result<StoredMessage, StoreError> {
+        if self
+            .waiting
+            .arrivals
+            .rows
+            .first()
+            .is_some_and(|first| first.row <= row)
+        {
+            self.append_arrivals()?;
+        }
         find(&self.tables.messages, "messages", row.0)?.ok_or(StoreError::Dangling {
             table: "messages",
             row: row.0,
         })
     }
 
-    /// Writes a message's row.
+    /// Writes the row of a message that is held.
     pub(super) fn put_message(
         &mut self,
         row: RowId,
@@ -225,6 +256,83 @@ impl<'tx> Transaction<'tx> {
             row.0,
             message,
             &mut self.value,
+        )
+    }
+
+    /// Adds a message that is not held, under a row that was handed out just now, and its record's stored form.
+    pub(super) fn add_message(
+        &mut self,
+        row: RowId,
+        message: &StoredMessage,
+        source: SourceKind,
+        record: &[u8],
+        fingerprint: u64,
+    ) -> Result<(), StoreError> {
+        let Arrivals { bytes, rows } = &mut self.waiting.arrivals;
+        let begin = bytes.len();
+        bytes.push(StoredMessage::VERSION);
+        message
+            .append_to(bytes)
+            .map_err(|source| StoreError::Value {
+                table: "messages",
+                source,
+            })?;
+        let middle = bytes.len();
+        bytes.extend_from_slice(record);
+        let (message, record) = (begin..middle, middle..bytes.len());
+        rows.push(Arrival {
+            row,
+            source,
+            fingerprint,
+            message,
+            record,
+        });
+        if bytes.len() > ARRIVAL_BYTES {
+            self.append_arrivals()?;
+        }
+        Ok(())
+    }
+
+    /// Appends the messages that waited.
+    fn append_arrivals(&mut self) -> Result<(), StoreError> {
+        let Arrivals { bytes, rows } = std::mem::take(&mut self.waiting.arrivals);
+        let value = |range: &Range<usize>| bytes.get(range.clone()).unwrap_or_default();
+        let key = |arrival: &Arrival| (arrival.row.0, arrival.source.number());
+        append(
+            &mut self.tables.messages,
+            rows.iter().map(|new| (new.row.0, value(&new.message))),
+        )?;
+        append(
+            &mut self.tables.records,
+            rows.iter().map(|new| (key(new), value(&new.record))),
+        )?;
+        append(
+            &mut self.tables.fingerprints,
+            rows.iter().map(|new| (key(new), new.fingerprint)),
+        )
+    }
+
+    /// Appends the entries of the change log that waited.
+    fn append_changes(&mut self) -> Result<(), StoreError> {
+        let changes = std::mem::take(&mut self.waiting.changes);
+        let mut bytes = Vec::with_capacity(changes.len() * 24);
+        let mut ends = Vec::with_capacity(changes.len());
+        for (number, entry) in &changes {
+            let begin = bytes.len();
+            bytes.push(ChangeEntry::VERSION);
+            entry
+                .append_to(&mut bytes)
+                .map_err(|source| StoreError::Value {
+                    table: "changes",
+                    source,
+                })?;
+            ends.push((*number, begin..bytes.len()));
+        }
+        let value = |range: Range<usize>| bytes.get(range).unwrap_or_default();
+        append(
+            &mut self.tables.changes,
+            ends.into_iter()
+                .map(|(number, range)| (number, value(range))),
         )
     }
 
@@ -311,40 +419,78 @@ impl<'tx> Transaction<'tx> {
         Ok(self.tally)
     }
 
-    /// Inserts the index rows that waited. Reads through the tables see them only afterwards.
+    /// Inserts everything that waited. Reads through the tables see it only afterwards.
     pub(super) fn flush(&mut self) -> Result<(), StoreError> {
-        let refused = |error| StoreError::from_redb("writing to", error);
+        self.append_arrivals()?;
+        self.append_changes()?;
         let Waiting {
             mut guids,
             mut timeline,
             mut by_time,
             mut relations,
+            ..
         } = std::mem::take(&mut self.waiting);
         guids.sort_unstable();
         for (guid, row) in &guids {
-            self.tables
-                .guids
-                .insert((guid, *row), ())
-                .map_err(refused)?;
+            let inserted = self.tables.guids.insert((guid, *row), ());
+            inserted.map_err(|error| StoreError::from_redb("writing to", error))?;
         }
         timeline.sort_unstable();
-        for key in &timeline {
-            self.tables.timeline.insert(*key, ()).map_err(refused)?;
-        }
+        insert_sorted(&mut self.tables.timeline, timeline)?;
         by_time.sort_unstable();
-        for key in &by_time {
-            self.tables.by_time.insert(*key, ()).map_err(refused)?;
-        }
+        insert_sorted(&mut self.tables.by_time, by_time)?;
         relations.sort_unstable();
         for (target, row) in &relations {
-            self.tables
-                .relations
-                .insert((target, *row), ())
-                .map_err(refused)?;
+            let inserted = self.tables.relations.insert((target, *row), ());
+            inserted.map_err(|error| StoreError::from_redb("writing to", error))?;
         }
         self.new_guids.clear();
         Ok(())
     }
+}
+
+/// Adds rows behind all others of a table. Their keys rise.
+fn append<'k, K: redb::Key + 'static, V: redb::Value + 'static>(
+    table: &mut Table<'_, K, V>,
+    rows: impl Iterator<Item = (K::SelfType<'k>, V::SelfType<'k>)>,
+) -> Result<(), StoreError> {
+    let failed = |error| StoreError::from_redb("writing to", error);
+    let mut end = table
+        .upper_bound_mut(Bound::<K::SelfType<'_>>::Unbounded)
+        .map_err(failed)?;
+    for (key, value) in rows {
+        end.insert_before(key, value)
+            .map_err(|error| StoreError::from_redb("writing to", error))?;
+    }
+    end.close().map_err(failed)
+}
+
+/// Adds rising keys among those of a table, those that follow each other without a held one in between at one go.
+fn insert_sorted<K: for<'k> redb::Key<SelfType<'k> = K> + Clone + 'static>(
+    table: &mut Table<'_, K, ()>,
+    keys: Vec<K>,
+) -> Result<(), StoreError> {
+    let failed = |error| StoreError::from_redb("writing to", error);
+    let mut keys = keys.into_iter().peekable();
+    while let Some(first) = keys.peek() {
+        let mut gap = table
+            .lower_bound_mut(Bound::Included(first.clone()))
+            .map_err(failed)?;
+        let mut is_first = true;
+        while let Some(key) = keys.peek() {
+            match gap.insert_before(key.clone(), ()) {
+                Ok(()) => {}
+                // The first key of a gap is refused only if it is held already; a later one needs another gap.
+                Err(CursorError::UnorderedKey) if is_first => {}
+                Err(CursorError::UnorderedKey) => break,
+                Err(error) => return Err(StoreError::from_redb("writing to", error)),
+            }
+            is_first = false;
+            keys.next();
+        }
+        gap.close().map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// An enveloped value, if the table has it.

@@ -95,7 +95,7 @@ pub fn read_blocks(
 /// A block that is being built in memory.
 #[derive(Default)]
 pub struct IndexBlock {
-    numbers: HashMap<Box<str>, usize>,
+    numbers: HashMap<Box<str>, usize, foldhash::fast::RandomState>,
     lists: Vec<List>,
     /// Ids that came after a larger one of the same list.
     late: Vec<(usize, u64)>,
