@@ -1,5 +1,7 @@
 //! One iMessage message, whatever source it came from.
 
+use std::fmt;
+
 use crate::base::ids::Guid;
 use crate::base::ids::Handle;
 use crate::base::time::AppleTime;
@@ -8,7 +10,7 @@ use crate::model::body::Body;
 use crate::model::body::Span;
 
 /// A message, tapback or announcement: one row of a source.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Message {
     /// Its identifier.
     pub guid: Guid,
@@ -154,7 +156,7 @@ impl TapbackKind {
 }
 
 /// Something that happened to a conversation (MS-50). The author did it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Announcement {
     /// A group got a name, or lost it.
     Renamed(Option<String>),
@@ -262,7 +264,7 @@ pub struct Edit {
 }
 
 /// One text of an edited part.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Version {
     /// The text exactly as sent; `None` when it could not be decoded.
     pub text: Option<String>,
@@ -273,7 +275,7 @@ pub struct Version {
 }
 
 /// An app's balloon.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct App {
     /// Apple's whole id.
     pub bundle: String,
@@ -290,7 +292,7 @@ pub struct App {
 }
 
 /// What a balloon of Apple's own apps holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub enum AppContent {
     /// Nothing that this version looks into.
     #[default]
@@ -311,7 +313,7 @@ pub enum AppContent {
 }
 
 /// One answer of a poll.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PollOption {
     /// By which votes name it.
     pub id: String,
@@ -320,7 +322,7 @@ pub struct PollOption {
 }
 
 /// A link's preview, as the sender's device made it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct LinkPreview {
     /// Where it leads.
     pub url: Option<String>,
@@ -332,6 +334,42 @@ pub struct LinkPreview {
     pub summary: Option<String>,
     /// The site's name.
     pub site: Option<String>,
+}
+
+/// Implements `Debug` without what a person wrote: it is private, and logs show none of it.
+macro_rules! private {
+    ($($name:ident { $($field:ident),* })*) => {
+        $(
+            /// What people wrote is private: logs show none of it.
+            impl fmt::Debug for $name {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.debug_struct(stringify!($name))$(.field(stringify!($field), &self.$field))*.finish_non_exhaustive()
+                }
+            }
+        )*
+    };
+}
+
+private! {
+    Message { guid, kind, times, error, flags, unreadable }
+    Version { at }
+    App { bundle }
+    PollOption { id }
+    LinkPreview {}
+}
+
+/// What people wrote is private: logs show none of it.
+impl fmt::Debug for AppContent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AppContent(..)")
+    }
+}
+
+/// Names are private: logs show which announcement it is.
+impl fmt::Debug for Announcement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Announcement({})", self.name())
+    }
 }
 
 /// A set of [`Flag`]s.
@@ -438,4 +476,32 @@ flags! {
     UnseenMention = "unseen_mention",
     /// Came back from Recently Deleted.
     Recovered = "recovered",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Announcement;
+    use super::LinkPreview;
+    use super::Version;
+
+    #[test]
+    fn what_people_wrote_does_not_reach_a_log() {
+        let version = Version {
+            text: Some("secret".to_owned()),
+            at: None,
+            spans: Vec::new(),
+        };
+        let preview = LinkPreview {
+            title: Some("secret".to_owned()),
+            ..LinkPreview::default()
+        };
+        let announcement = Announcement::Renamed(Some("secret".to_owned()));
+
+        let printed = format!("{version:?} {preview:?} {announcement:?}");
+
+        assert_eq!(
+            printed,
+            "Version { at: None, .. } LinkPreview { .. } Announcement(renamed)"
+        );
+    }
 }

@@ -3,6 +3,8 @@
 //! The columns that are known have fixed numbers, so that a row is a plain list and the stored form needs no names.
 //! The numbers are part of the file format (data-format.md, "Columns"): a list is only ever extended at its end.
 
+use std::fmt;
+
 /// Where a record came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SourceKind {
@@ -37,7 +39,7 @@ impl SourceKind {
 }
 
 /// One value as SQLite holds it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub enum Value {
     /// No value, or a column that this database does not have.
     #[default]
@@ -79,6 +81,19 @@ impl Value {
         match self {
             Self::Blob(bytes) => Some(bytes),
             Self::Null | Self::Integer(_) | Self::Real(_) | Self::Text(_) => None,
+        }
+    }
+}
+
+/// What rows hold is private: logs show sizes.
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("Null"),
+            Self::Integer(number) => write!(f, "Integer({number})"),
+            Self::Real(number) => write!(f, "Real({number})"),
+            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+            Self::Blob(bytes) => write!(f, "Blob({} bytes)", bytes.len()),
         }
     }
 }
@@ -223,7 +238,7 @@ columns! {
 }
 
 /// An address as a `handle` row holds it. The same address has a row for each service.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct HandleRow {
     /// The address as Messages writes it: `+15550100001`, `a@example.org`, `242733`, `+15550100001(smsft)`.
     pub id: String,
@@ -238,7 +253,7 @@ pub struct HandleRow {
 }
 
 /// A chat that holds, or held, a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ChatRef {
     /// `chat.guid`.
     pub guid: String,
@@ -247,7 +262,7 @@ pub struct ChatRef {
 }
 
 /// A `message` row with everything joined to it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct MessageRecord {
     /// The row itself.
     pub row: Row,
@@ -266,7 +281,7 @@ pub struct MessageRecord {
 }
 
 /// A `chat` row with everything joined to it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct ChatRecord {
     /// The row itself.
     pub row: Row,
@@ -274,4 +289,40 @@ pub struct ChatRecord {
     pub members: Vec<String>,
     /// `identifier` and `domain` of the chat's `chat_lookup` rows.
     pub lookups: Vec<(String, String)>,
+}
+
+/// Addresses are private: logs show none.
+impl fmt::Debug for HandleRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandleRow")
+            .field("service", &self.service)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A chat's guid holds an address: logs show none.
+impl fmt::Debug for ChatRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChatRef")
+            .field("service", &self.service)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Addresses are private: logs show none.
+impl fmt::Debug for MessageRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MessageRecord")
+            .field("row", &self.row)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Addresses are private: logs show none.
+impl fmt::Debug for ChatRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChatRecord")
+            .field("row", &self.row)
+            .finish_non_exhaustive()
+    }
 }

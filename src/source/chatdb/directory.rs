@@ -28,7 +28,8 @@ pub struct Directory {
     /// number of rows that name it: `message.account`, `destination_caller_id` of own messages, `chat.account_login`
     /// and `last_addressed_handle` (D10). By text.
     pub accounts: Vec<(String, u64)>,
-    /// GUIDs of `deleted_messages` and `sync_deleted_messages`, sorted.
+    /// GUIDs of `deleted_messages` and `sync_deleted_messages`, sorted; without those that `message` holds again, as
+    /// it does after iCloud brought a message back.
     pub deleted: Vec<String>,
 }
 

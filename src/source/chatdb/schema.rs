@@ -346,7 +346,12 @@ impl Plan {
             deleted: ["deleted_messages", "sync_deleted_messages"]
                 .into_iter()
                 .filter_map(|table| joined(table, &["guid"]))
-                .map(|table| format!("SELECT guid FROM {table}"))
+                .map(|table| {
+                    format!(
+                        "SELECT guid FROM {table} AS gone WHERE NOT EXISTS \
+                         (SELECT 1 FROM message WHERE message.guid = gone.guid)"
+                    )
+                })
                 .collect(),
         }
     }
