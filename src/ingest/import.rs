@@ -1,7 +1,6 @@
 //! A pass over a chat.db.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
+use std::collections::BTreeSet;
 
 use sha2::Digest;
 use sha2::Sha256;
@@ -18,11 +17,12 @@ use crate::ingest::Phase;
 use crate::ingest::Progress;
 use crate::ingest::files::look;
 use crate::ingest::files::look_for_files;
-use crate::ingest::people;
+use crate::ingest::people::Ownership;
+use crate::ingest::people::contacts;
+use crate::ingest::people::own_addresses;
 use crate::ingest::pipeline;
 use crate::model::attachment::Attachment;
 use crate::model::change::Cursor;
-use crate::model::change::Owner;
 use crate::model::identity::conversations;
 use crate::model::record::MessageColumn;
 use crate::model::record::SourceKind;
@@ -99,35 +99,39 @@ pub fn import(
     import.warnings = database.warnings();
     let source = database.directory()?;
     let cards = database.contacts()?;
-    let (own, region) = people::owner(&source, &cards, options.region);
-    let directory = Directory { region };
+    let held = store.snapshot()?.own_handles()?;
+    let people = Ownership::new(&held, &source, &cards, options.region);
     let writer = store.writer(options.pace);
+    let is_first = before
+        .as_ref()
+        .is_none_or(|cursor| cursor.scanned.is_some());
+    import.resumed = is_first && before.is_some();
     // An interrupted first pass keeps the inputs that it began with.
-    let began = before.filter(|cursor| cursor.scanned.is_some());
-    let is_first = began.is_some() || store.snapshot()?.cursor(SOURCE)?.is_none();
-    import.resumed = began.is_some();
-    let start = began.unwrap_or(Cursor {
+    let start = before.filter(|cursor| cursor.scanned.is_some());
+    let start = start.unwrap_or(Cursor {
         inputs,
         scanned: Some(i64::MIN),
     });
+    let first_own = people.own.clone();
     send(
         &writer,
         Page {
-            owner: Some(Owner {
-                handles: own.iter().cloned().collect(),
-                region: region.country().to_owned(),
-            }),
-            conversations: conversations(&source.chats, &own, region),
+            owner: Some(people.owner()),
+            conversations: conversations(&source.chats, &people.own, people.region),
             handles: source.handles,
-            contacts: Some(people::contacts(cards, region)),
+            contacts: Some(contacts(cards, people.region)),
             cursor: is_first.then(|| start.clone()),
             ..Page::default()
         },
     )?;
+    let directory = Directory {
+        region: people.region,
+    };
     let mut pass = Pass {
         store,
         files: &files,
-        directory: &directory,
+        directory,
+        people,
         writer: &writer,
         on_progress,
     };
@@ -135,8 +139,7 @@ pub fn import(
         pass.read_all(&mut database, &start)
             .or_else(|error| blame(&writer, error))?;
     }
-    let is_complete = is_first && start.inputs == inputs;
-    if !is_complete {
+    if !is_first || start.inputs != inputs {
         import.tally += writer.flush()?;
         pass.read_changed(&mut database)
             .or_else(|error| blame(&writer, error))?;
@@ -146,19 +149,20 @@ pub fn import(
         .deleted
         .iter()
         .filter_map(|guid| Guid::parse(guid))
-        .map(|guid| (guid, now))
-        .collect();
-    send(
-        &writer,
-        Page {
-            deleted,
-            cursor: Some(Cursor {
-                inputs,
-                scanned: None,
-            }),
-            ..Page::default()
-        },
-    )?;
+        .map(|guid| (guid, now));
+    let mut last = Page {
+        deleted: deleted.collect(),
+        cursor: Some(Cursor {
+            inputs,
+            scanned: None,
+        }),
+        ..Page::default()
+    };
+    if pass.people.own != first_own {
+        // Who is the owner decides who the other members are.
+        last.conversations = conversations(&source.chats, &pass.people.own, pass.people.region);
+    }
+    send(&writer, last)?;
     import.tally += writer.flush()?;
     Ok(import)
 }
@@ -167,9 +171,16 @@ pub fn import(
 struct Pass<'a> {
     store: &'a Store,
     files: &'a Files,
-    directory: &'a Directory,
+    directory: Directory,
+    people: Ownership,
     writer: &'a Writer,
     on_progress: OnProgress<'a>,
+}
+
+/// A page on its way to the writer, and the own addresses that its rows name.
+struct Decoded {
+    page: Page,
+    own: BTreeSet<String>,
 }
 
 impl Pass<'_> {
@@ -177,30 +188,27 @@ impl Pass<'_> {
     fn read_all(&mut self, database: &mut ChatDb, start: &Cursor) -> Result<(), IngestError> {
         let total = rowid(database.max_rowid()?);
         let mut after = start.scanned;
-        let done = AtomicU64::new(0);
         let read = || {
             let Some(from) = after else { return Ok(None) };
             let slice = database.slice(from, Detail::Full)?;
             after = (!slice.end).then_some(slice.last);
             Ok((!slice.rows.is_empty()).then_some(slice))
         };
+        let (files, directory, on_progress) = (self.files, self.directory, self.on_progress);
         let decode = |slice: Slice| {
             let last = slice.last;
-            done.fetch_max(rowid(last), Ordering::Relaxed);
-            let cursor = Cursor {
+            let mut decoded = decode_rows(slice.rows, files, &directory)?;
+            decoded.page.cursor = Some(Cursor {
                 inputs: start.inputs,
                 scanned: Some(last),
-            };
-            Ok(Page {
-                cursor: Some(cursor),
-                ..self.decode(slice.rows)?
-            })
+            });
+            Ok((decoded, last))
         };
-        pipeline::run(read, decode, |page| {
-            send(self.writer, page)?;
-            (self.on_progress)(Progress {
+        pipeline::run(read, decode, |(decoded, last)| {
+            self.send(decoded)?;
+            on_progress(Progress {
                 phase: Phase::Reading,
-                done: done.load(Ordering::Relaxed),
+                done: rowid(last),
                 total,
             });
             Ok(())
@@ -212,7 +220,7 @@ impl Pass<'_> {
         let snapshot = self.store.snapshot()?;
         let total = rowid(database.max_rowid()?);
         let mut after = Some(i64::MIN);
-        let on_progress = self.on_progress;
+        let (files, directory, on_progress) = (self.files, self.directory, self.on_progress);
         let read = || {
             while let Some(from) = after {
                 let slice = database.slice(from, Detail::Outline)?;
@@ -231,28 +239,43 @@ impl Pass<'_> {
         };
         pipeline::run(
             read,
-            |rows| self.decode(rows),
-            |page| send(self.writer, page),
+            |rows| decode_rows(rows, files, &directory),
+            |decoded| self.send(decoded),
         )?;
-        let wanted = wanted(&self.store.snapshot()?, self.files)?;
+        let attachments = wanted(&self.store.snapshot()?, self.files)?;
         send(
             self.writer,
             Page {
-                attachments: wanted,
+                attachments,
                 ..Page::default()
             },
         )
     }
 
-    fn decode(&self, rows: Vec<SourceRow>) -> Result<Page, IngestError> {
-        let mut page = Page::default();
-        for row in rows {
-            let mut change = decode(row.record, row.fingerprint, self.directory);
-            look_for_files(self.files, &mut change);
-            page.messages.push(Prepared::new(change, DECODER_VERSION)?);
+    /// Hands a page on; with the owner's addresses whenever one more is known.
+    fn send(&mut self, decoded: Decoded) -> Result<(), IngestError> {
+        let Decoded { mut page, own } = decoded;
+        if self.people.add(own) {
+            page.owner = Some(self.people.owner());
         }
-        Ok(page)
+        send(self.writer, page)
     }
+}
+
+/// Decodes rows and looks for their files.
+fn decode_rows(
+    rows: Vec<SourceRow>,
+    files: &Files,
+    directory: &Directory,
+) -> Result<Decoded, IngestError> {
+    let (mut page, mut own) = (Page::default(), BTreeSet::new());
+    for row in rows {
+        own_addresses(&row.record.row, &mut own);
+        let mut change = decode(row.record, row.fingerprint, directory);
+        look_for_files(files, &mut change);
+        page.messages.push(Prepared::new(change, DECODER_VERSION)?);
+    }
+    Ok(Decoded { page, own })
 }
 
 /// ROWIDs of rows that are not held as they are now. A row without a usable GUID is always looked at.

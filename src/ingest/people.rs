@@ -1,40 +1,100 @@
 //! The owner and the people of the address book, from what a Messages database says.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
+use crate::base::ids::Handle;
+use crate::model::change::Owner;
 use crate::model::contact::Contact;
 use crate::model::handle::OwnHandles;
 use crate::model::handle::detect_region;
 use crate::model::handle::normalise;
+use crate::model::record::MessageColumn;
+use crate::model::record::Row;
 use crate::model::region::Region;
 use crate::source::chatdb::CardRow;
 use crate::source::chatdb::Directory as Source;
 
-/// The region and the own addresses (D10): as configured, else by the owner's numbers, else by the countries of the
-/// others.
-pub(super) fn owner(
-    source: &Source,
-    cards: &[CardRow],
-    region: Option<Region>,
-) -> (OwnHandles, Region) {
-    let mut countries: BTreeMap<&str, u64> = BTreeMap::new();
-    for country in source
-        .handles
-        .iter()
-        .filter_map(|handle| handle.country.as_deref())
-    {
-        *countries.entry(country).or_default() += 1;
+/// The owner's addresses and region as they become known (D10): from the archive, the chats, the address book's own
+/// card, and message by message.
+pub(super) struct Ownership {
+    written: BTreeMap<String, u64>,
+    /// The addresses known so far.
+    pub(super) own: OwnHandles,
+    /// As configured, else by the owner's numbers, else by the countries of the others.
+    pub(super) region: Region,
+}
+
+impl Ownership {
+    /// What is known before the first message is read.
+    pub(super) fn new(
+        held: &[Handle],
+        source: &Source,
+        cards: &[CardRow],
+        region: Option<Region>,
+    ) -> Self {
+        let mut countries: BTreeMap<&str, u64> = BTreeMap::new();
+        for country in source
+            .handles
+            .iter()
+            .filter_map(|handle| handle.country.as_deref())
+        {
+            *countries.entry(country).or_default() += 1;
+        }
+        let countries: Vec<(&str, u64)> = countries.into_iter().collect();
+        let region = region.unwrap_or_else(|| detect_region(&source.accounts, &countries));
+        let owner_cards = cards.iter().filter(|card| card.is_owner);
+        let others = owner_cards
+            .flat_map(|card| card.phones.iter().chain(&card.emails))
+            .cloned();
+        let others = others
+            .chain(held.iter().map(ToString::to_string))
+            .map(|address| (address, 0));
+        let written: BTreeMap<String, u64> =
+            others.chain(source.accounts.iter().cloned()).collect();
+        Self {
+            own: own_handles(&written, region),
+            written,
+            region,
+        }
     }
-    let countries: Vec<(&str, u64)> = countries.into_iter().collect();
-    let region = region.unwrap_or_else(|| detect_region(&source.accounts, &countries));
-    let owner_cards = cards.iter().filter(|card| card.is_owner);
-    let addresses = owner_cards.flat_map(|card| card.phones.iter().chain(&card.emails));
-    let accounts = source
-        .accounts
-        .iter()
-        .map(|(address, rows)| (address.as_str(), *rows));
-    let own = accounts.chain(addresses.map(|address| (address.as_str(), 0)));
-    (OwnHandles::new(own, region), region)
+
+    /// Adds addresses that messages name, and says whether one of them is new.
+    pub(super) fn add(&mut self, addresses: BTreeSet<String>) -> bool {
+        let before = self.own.iter().count();
+        for address in addresses {
+            self.written.entry(address).or_default();
+        }
+        self.own = own_handles(&self.written, self.region);
+        self.own.iter().count() > before
+    }
+
+    /// The owner as the store keeps them.
+    pub(super) fn owner(&self) -> Owner {
+        Owner {
+            handles: self.own.iter().cloned().collect(),
+            region: self.region.country().to_owned(),
+        }
+    }
+}
+
+fn own_handles(written: &BTreeMap<String, u64>, region: Region) -> OwnHandles {
+    OwnHandles::new(
+        written.iter().map(|(address, chats)| (address, *chats)),
+        region,
+    )
+}
+
+/// The own addresses that a row names: of the login, and of an own message the one it was sent from.
+pub(super) fn own_addresses(row: &Row, addresses: &mut BTreeSet<String>) {
+    let from = row
+        .text(MessageColumn::DestinationCallerId)
+        .filter(|_| row.integer(MessageColumn::IsFromMe) != 0);
+    for address in row.text(MessageColumn::Account).into_iter().chain(from) {
+        if !addresses.contains(address) {
+            addresses.insert(address.to_owned());
+        }
+    }
 }
 
 /// Cards as contacts: unified cards are one, addresses in normal form.

@@ -15,7 +15,6 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use crate::ingest::IngestError;
-use crate::store::Page;
 
 /// Batches that wait between two stages.
 const WAITING: usize = 2;
@@ -24,10 +23,10 @@ const WAITING: usize = 2;
 ///
 /// `read` runs on a thread of its own, `decode` on several; `write` gets the pages in the order in which their batches
 /// were read, on the calling thread.
-pub(super) fn run<B: Send>(
+pub(super) fn run<B: Send, P: Send>(
     mut read: impl FnMut() -> Result<Option<B>, IngestError> + Send,
-    decode: impl Fn(B) -> Result<Page, IngestError> + Sync,
-    mut write: impl FnMut(Page) -> Result<(), IngestError>,
+    decode: impl Fn(B) -> Result<P, IngestError> + Sync,
+    mut write: impl FnMut(P) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
     let (to_decoders, batches) = sync_channel(WAITING);
     let (to_writer, pages) = sync_channel(WAITING);
@@ -61,10 +60,10 @@ fn decoders() -> usize {
     })
 }
 
-fn decode_batches<B>(
+fn decode_batches<B, P>(
     batches: &Mutex<Receiver<(u64, B)>>,
-    decode: &impl Fn(B) -> Result<Page, IngestError>,
-    to_writer: &SyncSender<(u64, Result<Page, IngestError>)>,
+    decode: &impl Fn(B) -> Result<P, IngestError>,
+    to_writer: &SyncSender<(u64, Result<P, IngestError>)>,
 ) {
     loop {
         let next = batches.lock().map_or(None, |batches| batches.recv().ok());
@@ -76,9 +75,9 @@ fn decode_batches<B>(
 }
 
 /// Hands pages on by their numbers, holding those that came early.
-fn in_order(
-    pages: Receiver<(u64, Result<Page, IngestError>)>,
-    write: &mut impl FnMut(Page) -> Result<(), IngestError>,
+fn in_order<P>(
+    pages: Receiver<(u64, Result<P, IngestError>)>,
+    write: &mut impl FnMut(P) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
     let mut early = BTreeMap::new();
     let mut next = 0;

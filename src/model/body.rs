@@ -2,6 +2,8 @@
 //!
 //! Offsets and lengths count UTF-16 code units of [`Body::text`], as iMessage does.
 
+use std::borrow::Cow;
+
 use crate::base::ids::AttachmentGuid;
 use crate::base::ids::Handle;
 
@@ -54,7 +56,11 @@ impl Body {
 pub fn shown(text: &str) -> Option<String> {
     let is_placeholder = |c| matches!(c, ATTACHMENT_PLACEHOLDER | BALLOON_PLACEHOLDER);
     let blank = |c| matches!(c, ' ' | '\t' | '\r' | '\n' | '\u{2028}' | '\u{2029}');
-    let kept = text.replace(is_placeholder, "");
+    let kept = if text.contains(is_placeholder) {
+        Cow::Owned(text.replace(is_placeholder, ""))
+    } else {
+        Cow::Borrowed(text)
+    };
     let trimmed = kept.trim_matches(blank);
     (!trimmed.is_empty()).then(|| trimmed.to_owned())
 }

@@ -301,7 +301,11 @@ impl Transaction<'_> {
     }
 
     fn insert_guid(&mut self, guid: &Guid, row: RowId) -> Result<(), StoreError> {
-        self.new_guids.insert(GuidKey::of(guid).0, row);
+        let key = GuidKey::of(guid);
+        self.new_guids.insert(key.0, row);
+        if let Some(filter) = &mut self.filter {
+            filter.add(key);
+        }
         match guid {
             Guid::Uuid(key) => self.waiting.guids.push((*key, row.0)),
             Guid::Other(text) => {

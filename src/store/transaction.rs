@@ -22,6 +22,7 @@ use crate::base::time::AppleTime;
 use crate::model::conversation::Alias;
 use crate::model::record::SourceKind;
 use crate::store::error::StoreError;
+use crate::store::guid::GuidFilter;
 use crate::store::guid::GuidKey;
 use crate::store::guid::ids_of;
 use crate::store::search::IndexBlock;
@@ -149,6 +150,8 @@ pub struct Transaction<'tx> {
     pub(super) tables: Tables<'tx>,
     pub(super) now: AppleTime,
     pub(super) waiting: Waiting,
+    /// Knows every GUID that is held, where the writer has made one.
+    pub(super) filter: Option<GuidFilter>,
     /// Messages of this transaction by GUID, which no table holds yet.
     pub(super) new_guids: HashMap<[u8; 16], RowId, RandomState>,
     pub(super) heads: BTreeMap<RowId, Head>,
@@ -176,6 +179,7 @@ impl<'tx> Transaction<'tx> {
             tables,
             now,
             waiting: Waiting::default(),
+            filter: None,
             new_guids: HashMap::default(),
             heads: BTreeMap::new(),
             alias_cache: HashMap::default(),
@@ -218,6 +222,13 @@ impl<'tx> Transaction<'tx> {
 
     /// The messages with a GUID, those of this transaction included.
     pub(super) fn messages_with(&self, guid: &Guid) -> Result<Vec<RowId>, StoreError> {
+        if self
+            .filter
+            .as_ref()
+            .is_some_and(|filter| !filter.may_hold(GuidKey::of(guid)))
+        {
+            return Ok(Vec::new());
+        }
         let mut rows = ids_of(&self.tables.guids, &self.tables.guid_others, guid)?;
         if let Some(row) = self.new_guids.get(&GuidKey::of(guid).0)
             && !rows.contains(row)

@@ -25,6 +25,7 @@ use crate::base::limits::WRITER_QUEUE;
 use crate::model::record::SourceKind;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::guid::GuidFilter;
 use crate::store::page::Page;
 use crate::store::tally::Tally;
 
@@ -136,6 +137,7 @@ impl Drop for Writer {
 /// Collects and commits until nobody can send any more.
 fn run(store: &Store, pace: Pace, queue: &Receiver<Order>) {
     let mut done = Tally::default();
+    let mut filter = filter_for(store, pace);
     while let Ok(order) = queue.recv() {
         let outcome = match order {
             Order::Flush(answer) => {
@@ -144,7 +146,7 @@ fn run(store: &Store, pace: Pace, queue: &Receiver<Order>) {
                 }
                 continue;
             }
-            Order::Apply(first) => commit_group(store, pace, queue, *first),
+            Order::Apply(first) => commit_group(store, pace, queue, *first, &mut filter),
         };
         match outcome {
             (Ok(tally), answer) => {
@@ -160,15 +162,28 @@ fn run(store: &Store, pace: Pace, queue: &Receiver<Order>) {
     }
 }
 
+/// An import into an empty archive asks a million times for GUIDs that are not held: a filter answers.
+fn filter_for(store: &Store, pace: Pace) -> Option<GuidFilter> {
+    let is_empty = || {
+        store
+            .snapshot()
+            .and_then(|snapshot| snapshot.message_count())
+            .is_ok_and(|count| count == 0)
+    };
+    (pace.rows > GROUP_ROWS && is_empty()).then(GuidFilter::new)
+}
+
 /// One transaction: the first page and all that come until the pace's limits, or until somebody wants it committed.
 fn commit_group(
     store: &Store,
     pace: Pace,
     queue: &Receiver<Order>,
     first: Job,
+    filter: &mut Option<GuidFilter>,
 ) -> (Result<Tally, StoreError>, Option<Answer>) {
     let mut flush = None;
     let outcome = store.write(|transaction| {
+        transaction.filter = filter.take();
         let mut rows = 0;
         let mut next = Some(first);
         let mut waited = Duration::ZERO;
@@ -185,6 +200,7 @@ fn commit_group(
                 }
             }
         }
+        *filter = transaction.filter.take();
         Ok(())
     });
     (outcome, flush)

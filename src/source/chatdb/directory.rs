@@ -5,9 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use rusqlite::Connection;
-use rusqlite::types::ValueRef;
 
-use crate::base::limits::SLICE_ROWS;
 use crate::model::record::ChatColumn;
 use crate::model::record::ChatRecord;
 use crate::model::record::HandleRow;
@@ -25,8 +23,8 @@ pub struct Directory {
     /// Rows of `chat` with their members, by ROWID.
     pub chats: Vec<ChatRecord>,
     /// The owner's addresses as they are written (`P:+15550100001`, `E:a@example.org`, `+15550100001`), each with the
-    /// number of rows that name it: `message.account`, `destination_caller_id` of own messages, `chat.account_login`
-    /// and `last_addressed_handle` (D10). By text.
+    /// number of chats that name it in `account_login` or `last_addressed_handle` (D10). By text. Messages name own
+    /// addresses too; whoever reads them sees them.
     pub accounts: Vec<(String, u64)>,
     /// GUIDs of `deleted_messages` and `sync_deleted_messages`, sorted; without those that `message` holds again, as
     /// it does after iCloud brought a message back.
@@ -45,19 +43,15 @@ impl fmt::Debug for Directory {
     }
 }
 
-/// Reads all but the own addresses that stand in messages; those of the chats are counted.
-pub(super) fn read(
-    connection: &Connection,
-    view: &View,
-) -> rusqlite::Result<(Directory, Accounts)> {
+/// Reads everything but the messages.
+pub(super) fn read(connection: &Connection, view: &View) -> rusqlite::Result<Directory> {
     let mut accounts = Accounts::default();
-    let directory = Directory {
+    Ok(Directory {
         handles: read_handles(connection, &view.plan)?,
         chats: read_chats(connection, view, &mut accounts)?,
-        accounts: Vec::new(),
+        accounts: accounts.finish(),
         deleted: read_deleted(connection, &view.plan)?,
-    };
-    Ok((directory, accounts))
+    })
 }
 
 fn read_handles(connection: &Connection, plan: &Plan) -> rusqlite::Result<Vec<HandleRow>> {
@@ -149,42 +143,12 @@ fn read_deleted(connection: &Connection, plan: &Plan) -> rusqlite::Result<Vec<St
 
 /// Counts own addresses. Neighbouring rows mostly name the same one.
 #[derive(Default)]
-pub(super) struct Accounts {
+struct Accounts {
     counts: BTreeMap<Vec<u8>, u64>,
     latest: (Vec<u8>, u64),
 }
 
 impl Accounts {
-    /// Reads the own addresses of the messages that follow a ROWID, and says after which one the next ones follow.
-    pub(super) fn read(
-        connection: &Connection,
-        plan: &Plan,
-        after: i64,
-    ) -> rusqlite::Result<(Self, Option<i64>)> {
-        let mut accounts = Self::default();
-        let mut last = None;
-        let limit = i64::try_from(SLICE_ROWS).unwrap_or(i64::MAX);
-        let mut statement = connection.prepare_cached(&plan.accounts)?;
-        let mut rows = statement.query((after, limit))?;
-        while let Some(row) = rows.next()? {
-            last = Some(integer(row, 0)?);
-            for at in 1..=2 {
-                if let ValueRef::Text(address) = row.get_ref(at)? {
-                    accounts.count(address);
-                }
-            }
-        }
-        Ok((accounts, last))
-    }
-
-    /// Adds what another range counted.
-    pub(super) fn add(&mut self, mut other: Self) {
-        other.settle();
-        for (address, count) in other.counts {
-            *self.counts.entry(address).or_default() += count;
-        }
-    }
-
     fn count(&mut self, address: &[u8]) {
         if self.latest.0 == address {
             self.latest.1 += 1;
@@ -202,7 +166,7 @@ impl Accounts {
     }
 
     /// Each address with its number of rows, by text.
-    pub(super) fn finish(mut self) -> Vec<(String, u64)> {
+    fn finish(mut self) -> Vec<(String, u64)> {
         self.settle();
         let counts = self.counts.into_iter();
         counts

@@ -50,7 +50,6 @@ pub use crate::source::chatdb::locations::Locations;
 use crate::base::limits::COMMIT_BYTES;
 use crate::base::limits::SLICE_ROWS;
 use crate::model::record::MessageRecord;
-use crate::source::chatdb::directory::Accounts;
 use crate::source::chatdb::fingerprint::Fingerprints;
 use crate::source::chatdb::open::Opened;
 use crate::source::chatdb::open::open;
@@ -163,21 +162,12 @@ impl ChatDb {
         warnings
     }
 
-    /// Handles, chats, own addresses, deletions. Reads two columns of every message for the addresses.
+    /// Handles, chats, own addresses, deletions.
     ///
     /// # Errors
     /// When the database is damaged or busy.
     pub fn directory(&mut self) -> Result<Directory, ChatDbError> {
-        let (mut directory, mut accounts) = self.read(directory::read)?;
-        let mut after = Some(0);
-        while let Some(from) = after {
-            let (more, last) =
-                self.read(|connection, view| Accounts::read(connection, &view.plan, from))?;
-            accounts.add(more);
-            after = last;
-        }
-        directory.accounts = accounts.finish();
-        Ok(directory)
+        self.read(directory::read)
     }
 
     /// The cards of all address books, people only, book by book. An address book that is damaged or may not be read is

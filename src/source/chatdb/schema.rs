@@ -256,8 +256,6 @@ pub(super) struct Plan {
     pub(super) members: Option<String>,
     /// Chat, identifier, domain.
     pub(super) lookups: Option<String>,
-    /// ROWID, address of the login, own address of an own message; of ROWIDs above ?1, at most ?2.
-    pub(super) accounts: String,
     /// GUIDs of messages deleted for good.
     pub(super) deleted: Vec<String>,
 }
@@ -336,13 +334,6 @@ impl Plan {
                 let domain = tables.column(table, "domain");
                 format!("SELECT chat, identifier, {domain} FROM {table} ORDER BY chat, identifier")
             }),
-            accounts: format!(
-                "SELECT ROWID, {}, CASE WHEN {} THEN {} END FROM message WHERE ROWID > ?1 \
-                 ORDER BY ROWID LIMIT ?2",
-                tables.column("message", "account"),
-                tables.column("message", "is_from_me"),
-                tables.column("message", "destination_caller_id"),
-            ),
             deleted: ["deleted_messages", "sync_deleted_messages"]
                 .into_iter()
                 .filter_map(|table| joined(table, &["guid"]))

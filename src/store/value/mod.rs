@@ -144,6 +144,9 @@ pub use record::StoredRecord;
 const CONFIG: Configuration<LittleEndian, Varint, Limit<VALUE_BYTES>> =
     config::standard().with_limit::<VALUE_BYTES>();
 
+/// What a value takes as a rule, bytes: a buffer of this size seldom grows.
+const USUAL_BYTES: usize = 768;
+
 /// Why stored bytes are no value.
 #[derive(Debug, thiserror::Error)]
 pub enum ValueError {
@@ -204,7 +207,8 @@ pub trait Stored: Encode + Decode<()> {
     ///
     /// [`ValueError::Unwritable`], which only a length past `u64` can cause.
     fn to_bytes(&self) -> Result<Vec<u8>, ValueError> {
-        let mut bytes = vec![Self::VERSION];
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        bytes.push(Self::VERSION);
         self.append_to(&mut bytes)?;
         Ok(bytes)
     }
