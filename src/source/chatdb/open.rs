@@ -135,7 +135,7 @@ fn connect(path: &Path, mode: Mode) -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(SOURCE_BUSY_WAIT)?;
         connection.execute_batch(
-            "PRAGMA query_only = 1; PRAGMA trusted_schema = 0; PRAGMA cache_size = -16384;",
+            "PRAGMA query_only = 1; PRAGMA trusted_schema = 0; PRAGMA cache_size = -4096;",
         )?;
         connection.set_prepared_statement_cache_capacity(32);
         // Opening reads nothing yet: the first query finds out whether the file can be read.
