@@ -136,6 +136,9 @@ impl Explain for StoreError {
     fn class(&self) -> Class {
         match self {
             Self::Absent { .. } => Class::Usage,
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Class::Owner
+            }
             Self::Locked { .. }
             | Self::Foreign { .. }
             | Self::Newer { .. }
