@@ -198,7 +198,7 @@ impl Verification<'_> {
             }
         }
         if let Some(conversation) = stored.conversation {
-            self.heads.entry(conversation).or_default().add(stored.time)
+            self.heads.entry(conversation).or_default().add(stored.time);
         } else {
             self.parked += 1;
             if tables.parked.get(row.0).map_err(failed)?.is_none() {
