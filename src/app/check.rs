@@ -85,13 +85,7 @@ impl Surroundings {
     /// This computer and this user.
     pub fn of(environment: &Environment, data: PathBuf) -> Self {
         let platform = Platform::here();
-        let chat_db = match platform {
-            Platform::Mac => environment
-                .home
-                .as_ref()
-                .map(|home| home.join("Library/Messages/chat.db")),
-            Platform::Other => None,
-        };
+        let chat_db = environment.messages_database(platform);
         Self {
             platform,
             macos: macos_version(platform),

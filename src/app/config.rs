@@ -10,10 +10,6 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs;
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -100,93 +96,44 @@ impl Environment {
         let folder = folder.ok_or(ConfigError::NoHome)?;
         Ok(folder.join("footbridge").join(FILE))
     }
-}
 
-/// Makes the archive's folder (0700) and an empty archive file (0600), where they are missing.
-///
-/// What exists keeps its permissions: `check` looks at them. The store takes an empty file for a new archive.
-///
-/// # Errors
-/// [`ConfigError::Folder`] and [`ConfigError::File`] when they cannot be made.
-pub fn create_data_file(file: &Path) -> Result<(), ConfigError> {
-    if let Some(folder) = file.parent().filter(|path| !path.as_os_str().is_empty()) {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(|source| ConfigError::Folder {
-                path: folder.to_owned(),
-                source,
-            })?;
-    }
-    let created = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file);
-    match created {
-        Ok(_file) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(source) => Err(ConfigError::File {
-            path: file.to_owned(),
-            source,
-        }),
+    /// This computer's own Messages database, which need not exist; `None` where there can be none.
+    pub fn messages_database(&self, platform: Platform) -> Option<PathBuf> {
+        let home = self.home.as_deref().filter(|_| platform == Platform::Mac);
+        home.map(|home| home.join("Library/Messages/chat.db"))
     }
 }
 
-/// Why there is no place for the archive.
+/// Why something has no place.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// Neither a flag nor a variable names a file.
     #[error("cannot tell where the archive is: HOME is not set")]
     NoHome,
-    /// The folder cannot be made.
-    #[error("cannot make the folder {}", path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file cannot be made.
-    #[error("cannot make the file {}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// Nothing names a Messages database, and this computer has none of its own.
+    #[error("this computer has no Messages of its own to import")]
+    NoMessages,
 }
 
 impl Explain for ConfigError {
     fn class(&self) -> Class {
-        match self {
-            Self::NoHome => Class::Usage,
-            Self::Folder { source, .. } | Self::File { source, .. } => {
-                if source.kind() == io::ErrorKind::StorageFull {
-                    Class::Retry
-                } else {
-                    Class::Owner
-                }
-            }
-        }
+        Class::Usage
     }
 
     fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::NoHome => "name the archive with `--data FILE`".to_owned(),
-            Self::Folder { .. } | Self::File { .. } => {
-                "name another place with `--data FILE`, or run `footbridge check` to see what is wrong"
-                    .to_owned()
+        let hint = match self {
+            Self::NoHome => "name the archive with `--data FILE`",
+            Self::NoMessages => {
+                "copy chat.db, chat.db-wal and Attachments from ~/Library/Messages of a Mac into one folder,\n\
+                 then run `footbridge import --chat-db FOLDER/chat.db`"
             }
-        })
+        };
+        Some(hint.to_owned())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     fn environment(pairs: &[(&str, &str)]) -> Environment {
@@ -251,28 +198,12 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_and_the_file_are_the_owners_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("a/b/footbridge.redb");
+    fn only_a_mac_has_messages_of_its_own() {
+        let environment = environment(&[("HOME", "/h")]);
 
-        create_data_file(&file).unwrap();
-        create_data_file(&file).unwrap();
+        let own = environment.messages_database(Platform::Mac);
 
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&file), 0o600);
-        assert_eq!(mode(&folder.path().join("a/b")), 0o700);
-        assert_eq!(mode(&folder.path().join("a")), 0o700);
-    }
-
-    #[test]
-    fn a_file_where_a_folder_should_be_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("file");
-        fs::write(&file, "").unwrap();
-
-        let error = create_data_file(&file.join("footbridge.redb")).unwrap_err();
-
-        assert!(matches!(&error, ConfigError::Folder { path, .. } if *path == file));
-        assert_eq!(error.class(), Class::Owner);
+        assert_eq!(own.unwrap(), Path::new("/h/Library/Messages/chat.db"));
+        assert_eq!(environment.messages_database(Platform::Other), None);
     }
 }

@@ -1,17 +1,26 @@
-//! The list of conversations.
+//! The list of conversations, and the one that a person means.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use crate::app::AppError;
 use crate::app::Archive;
-use crate::app::archive::shown_with;
 use crate::app::people::People;
+use crate::app::people::region;
+use crate::base::ids::Handle;
+use crate::base::ids::RowId;
 use crate::base::time::AppleTime;
+use crate::model::conversation::Alias;
 use crate::model::conversation::ConversationKind;
 use crate::model::conversation::Filed;
+use crate::model::handle::normalise;
+use crate::store::Snapshot;
+use crate::store::StoreError;
 use crate::store::value::Merge;
 
-/// One line of the list.
+/// A conversation as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Listed {
     /// Its key.
@@ -24,6 +33,8 @@ pub struct Listed {
     pub service: Option<String>,
     /// The other members' addresses.
     pub participants: Vec<String>,
+    /// The other members, by name where there is one.
+    pub members: Vec<String>,
     /// Messages in it, tapbacks and announcements included.
     pub messages: u64,
     /// Time of the first message.
@@ -36,6 +47,9 @@ pub struct Listed {
     /// `archived` or `junk`, where Messages files it so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filed: Option<&'static str>,
+    /// When the owner deleted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<AppleTime>,
 }
 
 impl Archive {
@@ -47,73 +61,220 @@ impl Archive {
     pub fn conversations(&self, merged: bool) -> Result<Vec<Listed>, AppError> {
         let snapshot = self.store().snapshot()?;
         let people = People::read(&snapshot)?;
-        let merges = snapshot.merges()?;
         let mut list = Vec::new();
-        for (row, held) in snapshot.conversations()? {
-            if held.united_into.is_some()
-                || (merged && matches!(merges.get(&row), Some(Merge::Into(_))))
-            {
-                continue;
-            }
-            let together = if merged {
-                shown_with(&snapshot, row)?
-            } else {
-                vec![row]
-            };
-            let conversation = held.conversation;
-            let mut line = Listed {
-                key: conversation.key.to_string(),
-                title: people.title(&conversation),
-                kind: match conversation.kind {
-                    ConversationKind::Direct => "dm",
-                    ConversationKind::Group => "group",
-                },
-                service: conversation.service,
-                participants: conversation
-                    .participants
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect(),
-                messages: 0,
-                first: None,
-                last: None,
-                merged: Vec::new(),
-                filed: match conversation.filed {
-                    Filed::Inbox => None,
-                    Filed::Archived => Some("archived"),
-                    Filed::Junk => Some("junk"),
-                },
-            };
-            for other in together {
-                let head = snapshot.head(other)?;
-                line.messages += head.messages;
-                line.first = line.first.into_iter().chain(head.oldest).min();
-                line.last = line.last.max(head.newest);
-                if other != row {
-                    let other = snapshot.conversation(other)?.conversation;
-                    line.participants
-                        .extend(other.participants.iter().map(ToString::to_string));
-                    line.merged.push(other.key.to_string());
-                }
-            }
-            list.push(line);
+        for rows in shown(&snapshot, merged)? {
+            list.push(listed(&snapshot, &people, &rows)?);
         }
         list.sort_by(|a, b| b.last.cmp(&a.last).then_with(|| a.key.cmp(&b.key)));
         Ok(list)
     }
 
-    /// Shows a conversation as its own although the address book has it with another one, or lets the address book
-    /// decide again (ID-32).
+    /// Shows the conversations with one person apart although the address book has them together (ID-32). Answers
+    /// their keys; only one if there was nothing to part.
     ///
     /// # Errors
     ///
-    /// [`AppError::NoConversation`], and when the archive cannot be read or written.
-    pub fn keep_apart(&self, conversation: &str, apart: bool) -> Result<(), AppError> {
+    /// [`AppError::NoConversation`], [`AppError::SeveralConversations`], and when the archive cannot be read or
+    /// written.
+    pub fn split(&self, conversation: &str) -> Result<Vec<String>, AppError> {
         let snapshot = self.store().snapshot()?;
         let people = People::read(&snapshot)?;
-        let row = crate::app::archive::find_conversation(&snapshot, &people, conversation)?;
-        self.store()
-            .write(|transaction| Ok::<_, AppError>(transaction.keep_apart(row, apart)?))?;
-        Ok(())
+        let row = find_conversation(&snapshot, &people, conversation)?;
+        let rows = shown_with(&snapshot, row)?;
+        if let [_, others @ ..] = rows.as_slice()
+            && !others.is_empty()
+        {
+            self.store().write(|transaction| {
+                for other in others {
+                    transaction.keep_apart(*other, true)?;
+                }
+                Ok::<_, AppError>(())
+            })?;
+        }
+        keys(&snapshot, &rows)
     }
+
+    /// Lets the address book decide again what is shown together with a conversation. Answers the keys of what is
+    /// shown as one now.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::split`].
+    pub fn join(&self, conversation: &str) -> Result<Vec<String>, AppError> {
+        let snapshot = self.store().snapshot()?;
+        let people = People::read(&snapshot)?;
+        let row = find_conversation(&snapshot, &people, conversation)?;
+        // What belongs together is on one card, and so has one title.
+        let title = people.title(&snapshot.conversation(row)?.conversation);
+        let mut parted = Vec::new();
+        for (other, merge) in snapshot.merges()? {
+            let held = snapshot.conversation(other)?.conversation;
+            if merge == Merge::Apart && (other == row || people.title(&held) == title) {
+                parted.push(other);
+            }
+        }
+        self.store().write(|transaction| {
+            for other in parted {
+                transaction.keep_apart(other, false)?;
+            }
+            Ok::<_, AppError>(())
+        })?;
+        let snapshot = self.store().snapshot()?;
+        keys(&snapshot, &shown_with(&snapshot, row)?)
+    }
+}
+
+fn keys(snapshot: &Snapshot, rows: &[RowId]) -> Result<Vec<String>, AppError> {
+    let key = |row: &RowId| Ok(snapshot.conversation(*row)?.conversation.key.to_string());
+    rows.iter().map(key).collect()
+}
+
+/// The rows of every conversation, the one that stands for it first: with `as_people`, those that are shown as one are
+/// together.
+pub(crate) fn shown(snapshot: &Snapshot, as_people: bool) -> Result<Vec<Vec<RowId>>, StoreError> {
+    let merges = if as_people {
+        snapshot.merges()?
+    } else {
+        BTreeMap::new()
+    };
+    let mut others: BTreeMap<RowId, Vec<RowId>> = BTreeMap::new();
+    for (row, merge) in merges {
+        if let Merge::Into(head) = merge {
+            others.entry(head).or_default().push(row);
+        }
+    }
+    let hidden: BTreeSet<RowId> = others.values().flatten().copied().collect();
+    let mut groups = Vec::new();
+    for (row, held) in snapshot.conversations()? {
+        if held.united_into.is_none() && !hidden.contains(&row) {
+            let mut rows = vec![row];
+            rows.extend(others.remove(&row).unwrap_or_default());
+            groups.push(rows);
+        }
+    }
+    Ok(groups)
+}
+
+/// A conversation as a list shows it, from its rows.
+pub(crate) fn listed(
+    snapshot: &Snapshot,
+    people: &People,
+    rows: &[RowId],
+) -> Result<Listed, StoreError> {
+    let (row, others) = rows
+        .split_first()
+        .map_or((RowId(0), rows), |(row, others)| (*row, others));
+    let conversation = snapshot.conversation(row)?.conversation;
+    let mut participants: Vec<Handle> = conversation.participants.clone();
+    let mut merged = Vec::new();
+    for other in others {
+        let other = snapshot.conversation(*other)?.conversation;
+        participants.extend(other.participants);
+        merged.push(other.key.to_string());
+    }
+    let mut members: Vec<String> = Vec::new();
+    for name in participants.iter().map(|handle| people.shown(handle)) {
+        if !members.iter().any(|member| member == name) {
+            members.push(name.to_owned());
+        }
+    }
+    let (mut messages, mut first, mut last) = (0, None, None);
+    for row in rows {
+        let head = snapshot.head(*row)?;
+        messages += head.messages;
+        first = first.into_iter().chain(head.oldest).min();
+        last = last.max(head.newest);
+    }
+    Ok(Listed {
+        title: people.title(&conversation),
+        kind: match conversation.kind {
+            ConversationKind::Direct => "dm",
+            ConversationKind::Group => "group",
+        },
+        participants: participants.iter().map(ToString::to_string).collect(),
+        members,
+        messages,
+        first,
+        last,
+        merged,
+        filed: match conversation.filed {
+            Filed::Inbox => None,
+            Filed::Archived => Some("archived"),
+            Filed::Junk => Some("junk"),
+        },
+        deleted: conversation.deleted,
+        key: conversation.key.to_string(),
+        service: conversation.service,
+    })
+}
+
+/// The conversation that a person means: by key, alias, address, title or part of a title that only one has.
+///
+/// # Errors
+///
+/// [`AppError::NoConversation`], [`AppError::SeveralConversations`], and when the archive cannot be read.
+pub(crate) fn find_conversation(
+    snapshot: &Snapshot,
+    people: &People,
+    wanted: &str,
+) -> Result<RowId, AppError> {
+    let wanted = wanted.trim();
+    let none = || AppError::NoConversation {
+        wanted: wanted.to_owned(),
+    };
+    let as_handle = normalise(wanted, region(snapshot)?).map(|handle| format!("dm:{handle}"));
+    let candidates = [
+        Some(wanted.to_owned()),
+        Some(wanted.to_lowercase()),
+        as_handle,
+    ];
+    let stored = candidates.into_iter().flatten().map(Alias::from_stored);
+    for alias in stored.chain([Alias::chat(wanted)]) {
+        if let Some(row) = snapshot.resolve(&alias)? {
+            return Ok(row);
+        }
+    }
+    let folded = wanted.to_lowercase();
+    if folded.is_empty() {
+        return Err(none());
+    }
+    let (mut exact, mut partial) = (Vec::new(), Vec::new());
+    for rows in shown(snapshot, true)? {
+        let Some(row) = rows.first() else { continue };
+        let conversation = snapshot.conversation(*row)?.conversation;
+        let title = people.title(&conversation);
+        let folded_title = title.to_lowercase();
+        if folded_title == folded {
+            exact.push((*row, conversation.key.to_string(), title));
+        } else if folded_title.contains(&folded) {
+            partial.push((*row, conversation.key.to_string(), title));
+        }
+    }
+    let found = if exact.is_empty() { partial } else { exact };
+    match found.as_slice() {
+        [] => Err(none()),
+        [(row, ..)] => Ok(*row),
+        _several => Err(AppError::SeveralConversations {
+            wanted: wanted.to_owned(),
+            among: found
+                .into_iter()
+                .map(|(_, key, title)| (key, title))
+                .collect(),
+        }),
+    }
+}
+
+/// The conversations that are shown together with one: itself, and the other DMs of the same person (ID-30). The one
+/// that stands for them is the first.
+pub(crate) fn shown_with(snapshot: &Snapshot, row: RowId) -> Result<Vec<RowId>, StoreError> {
+    let merges = snapshot.merges()?;
+    let head = match merges.get(&row) {
+        Some(Merge::Into(into)) => *into,
+        Some(Merge::Apart) | None => row,
+    };
+    let others = merges
+        .iter()
+        .filter(|(_, merge)| **merge == Merge::Into(head))
+        .map(|(row, _)| *row);
+    Ok(std::iter::once(head).chain(others).collect())
 }

@@ -9,6 +9,7 @@ use crate::app::search::Question;
 use crate::base::ids::Guid;
 use crate::base::ids::RowId;
 use crate::base::time::AppleTime;
+use crate::model::message::Flag;
 use crate::model::message::Kind;
 use crate::model::record::Column;
 use crate::model::record::MessageColumn;
@@ -157,24 +158,21 @@ fn findings(
 ) -> Result<Vec<String>, AppError> {
     let message = &stored.message;
     let mut findings = Vec::new();
-    match stored.conversation {
-        Some(conversation) => {
-            let held = snapshot.conversation(conversation)?.conversation;
-            findings.push(format!(
-                "in the conversation \"{}\" ({})",
-                people.title(&held),
-                held.key
-            ));
-        }
-        None => {
-            let reason = snapshot
-                .parked_row(row)?
-                .map(|parked| parked.placement.otherwise.reason());
-            findings.push(format!(
-                "parked: {}",
-                reason.unwrap_or("the archive does not say why")
-            ));
-        }
+    if let Some(conversation) = stored.conversation {
+        let held = snapshot.conversation(conversation)?.conversation;
+        findings.push(format!(
+            "in the conversation \"{}\" ({})",
+            people.title(&held),
+            held.key
+        ));
+    } else {
+        let reason = snapshot
+            .parked_row(row)?
+            .map(|parked| parked.placement.otherwise.reason());
+        findings.push(format!(
+            "parked: {}",
+            reason.unwrap_or("the archive does not say why")
+        ));
     }
     for other in &stored.also_in {
         findings.push(format!(
@@ -232,7 +230,7 @@ fn findings(
             entry.since, entry.attempts
         ));
     }
-    let flags: Vec<&str> = message.flags.iter().map(|flag| flag.name()).collect();
+    let flags: Vec<&str> = message.flags.iter().map(Flag::name).collect();
     if !flags.is_empty() {
         findings.push(format!("flags: {}", flags.join(", ")));
     }

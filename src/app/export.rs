@@ -1,4 +1,4 @@
-//! The archive as text that any other program can read: JSON Lines, version 1, or a plain transcript.
+//! The archive as text that any other program can read: JSON Lines, version 1.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use crate::app::AppError;
 use crate::app::Archive;
+use crate::app::conversations::find_conversation;
+use crate::app::conversations::shown_with;
 use crate::app::lines::ConversationLine;
 use crate::app::lines::MessageLine;
 use crate::app::people::People;
@@ -28,17 +30,56 @@ const VERSION: u32 = 1;
 
 /// What to export. Everything that is set must hold.
 #[derive(Clone, Debug, Default)]
-pub struct Selection {
-    /// Only this conversation.
-    pub conversation: Option<RowId>,
-    /// Only conversations in which this handle takes part.
-    pub with: Option<Handle>,
+pub struct Selection<'a> {
+    /// Only this conversation, by name, address or key, with those that are shown together with it.
+    pub conversation: Option<&'a str>,
+    /// Only conversations in which this person takes part, by name or address.
+    pub with: Option<&'a str>,
     /// Only messages sent at this time or later.
     pub since: Option<AppleTime>,
     /// Only messages sent before this time.
     pub until: Option<AppleTime>,
     /// Only what is new or changed after this change.
     pub after: Option<ChangeNumber>,
+}
+
+impl Selection<'_> {
+    /// The conversations that take part; `None` for all, and for what is in none.
+    pub(crate) fn among(
+        &self,
+        snapshot: &Snapshot,
+        people: &People,
+    ) -> Result<Option<BTreeSet<RowId>>, AppError> {
+        let mut among = None;
+        if let Some(wanted) = self.conversation {
+            let row = find_conversation(snapshot, people, wanted)?;
+            among = Some(BTreeSet::from_iter(shown_with(snapshot, row)?));
+        }
+        if let Some(wanted) = self.with {
+            let with = people.find(snapshot, wanted)?;
+            let takes_part =
+                |members: &[Handle]| members.iter().any(|member| with.contains(member));
+            let theirs: BTreeSet<RowId> = snapshot
+                .conversations()?
+                .into_iter()
+                .filter(|(_, held)| takes_part(&held.conversation.participants))
+                .map(|(row, _)| row)
+                .collect();
+            among = Some(match among {
+                Some(among) => among.intersection(&theirs).copied().collect(),
+                None => theirs,
+            });
+        }
+        Ok(among)
+    }
+
+    /// Whether a message takes part, as far as its conversation allows.
+    pub(crate) fn holds(&self, stored: &StoredMessage) -> bool {
+        let sent = stored.message.times.sent.unwrap_or(stored.time);
+        self.since.is_none_or(|since| sent >= since)
+            && self.until.is_none_or(|until| sent < until)
+            && self.after.is_none_or(|after| stored.last_change > after)
+    }
 }
 
 /// What was written.
@@ -71,8 +112,13 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// When the archive cannot be read or `out` cannot be written.
-    pub fn export(&self, selection: &Selection, out: &mut dyn Write) -> Result<Exported, AppError> {
+    /// [`AppError::NoConversation`], [`AppError::SeveralConversations`], [`AppError::Nobody`]; when the archive cannot be
+    /// read or `out` cannot be written.
+    pub fn export(
+        &self,
+        selection: &Selection<'_>,
+        out: &mut dyn Write,
+    ) -> Result<Exported, AppError> {
         let snapshot = self.store().snapshot()?;
         let mut export = Export::new(&snapshot, selection)?;
         let own = snapshot.own_handles()?;
@@ -108,7 +154,7 @@ impl Archive {
 /// An export in progress.
 struct Export<'s> {
     snapshot: &'s Snapshot,
-    selection: &'s Selection,
+    selection: &'s Selection<'s>,
     people: People,
     aliases: BTreeMap<RowId, Vec<String>>,
     keys: BTreeMap<RowId, ConversationKey>,
@@ -121,27 +167,16 @@ struct Export<'s> {
 }
 
 impl<'s> Export<'s> {
-    fn new(snapshot: &'s Snapshot, selection: &'s Selection) -> Result<Self, AppError> {
+    fn new(snapshot: &'s Snapshot, selection: &'s Selection<'s>) -> Result<Self, AppError> {
         let conversations = snapshot.conversations()?;
-        let among = match (&selection.conversation, &selection.with) {
-            (None, None) => None,
-            (only, with) => {
-                let takes_part = |row: RowId, participants: &[Handle]| {
-                    only.is_none_or(|only| only == row)
-                        && with.as_ref().is_none_or(|with| participants.contains(with))
-                };
-                let rows = conversations
-                    .iter()
-                    .filter(|(row, held)| takes_part(*row, &held.conversation.participants));
-                Some(rows.map(|(row, _)| *row).collect())
-            }
-        };
+        let people = People::read(snapshot)?;
+        let among = selection.among(snapshot, &people)?;
         let changed = match selection.after {
             Some(after) => changed_since(snapshot, after)?,
             None => None,
         };
         Ok(Self {
-            people: People::read(snapshot)?,
+            people,
             aliases: snapshot.aliases()?,
             keys: conversations
                 .into_iter()
@@ -188,8 +223,6 @@ impl<'s> Export<'s> {
     }
 
     fn is_selected(&self, stored: &StoredMessage) -> bool {
-        let wanted = self.selection;
-        let sent = stored.message.times.sent.unwrap_or(stored.time);
         let is_in = |rows: &BTreeSet<RowId>| {
             stored
                 .conversation
@@ -197,10 +230,7 @@ impl<'s> Export<'s> {
                 .chain(&stored.also_in)
                 .any(|row| rows.contains(row))
         };
-        wanted.since.is_none_or(|since| sent >= since)
-            && wanted.until.is_none_or(|until| sent < until)
-            && wanted.after.is_none_or(|after| stored.last_change > after)
-            && self.among.as_ref().is_none_or(is_in)
+        self.selection.holds(stored) && self.among.as_ref().is_none_or(is_in)
     }
 
     fn write_message(

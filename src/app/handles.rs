@@ -7,9 +7,9 @@ use serde::Serialize;
 use crate::app::AppError;
 use crate::app::Archive;
 use crate::app::people::People;
+use crate::app::people::region;
 use crate::base::ids::Handle;
 use crate::model::handle::normalise;
-use crate::model::region::Region;
 
 /// An address, in all the forms in which the sources write it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -36,10 +36,7 @@ impl Archive {
     pub fn handles(&self) -> Result<Vec<KnownHandle>, AppError> {
         let snapshot = self.store().snapshot()?;
         let people = People::read(&snapshot)?;
-        let region = snapshot
-            .meta_text("region")?
-            .and_then(|country| Region::parse(&country))
-            .unwrap_or_default();
+        let region = region(&snapshot)?;
         let mut known: BTreeMap<Handle, KnownHandle> = BTreeMap::new();
         for row in snapshot.handles()? {
             let Some(handle) = normalise(&row.id, region) else {

@@ -6,15 +6,16 @@ use crate::app::AppError;
 use crate::app::Archive;
 use crate::ingest;
 use crate::model::region::Region;
+use crate::source::chatdb::ChatDb;
 use crate::source::chatdb::Locations;
 use crate::store::Pace;
-use crate::store::Tally;
 
 pub use crate::ingest::Import;
 pub use crate::ingest::OnProgress;
 pub use crate::ingest::Phase;
 pub use crate::ingest::Progress;
 pub use crate::ingest::Redecode;
+pub use crate::store::Tally;
 
 /// What to import.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +30,33 @@ pub struct Wanted<'a> {
     pub commit_rows: Option<usize>,
 }
 
+impl Wanted<'_> {
+    fn region(&self) -> Result<Option<Region>, AppError> {
+        let parse = |country: &str| {
+            Region::parse(country).ok_or_else(|| AppError::Argument {
+                value: country.to_owned(),
+                expected: "a country in two letters, such as `US`",
+            })
+        };
+        self.region.map(parse).transpose()
+    }
+
+    fn locations(&self) -> Locations {
+        Locations::new(self.chat_db, self.attachments)
+    }
+
+    /// Looks whether it can be imported, so that no archive is made for what cannot.
+    ///
+    /// # Errors
+    ///
+    /// As [`Archive::import`] at its beginning.
+    pub fn check(&self) -> Result<(), AppError> {
+        self.region()?;
+        ChatDb::open(self.locations()).map_err(ingest::IngestError::from)?;
+        Ok(())
+    }
+}
+
 impl Archive {
     /// Brings a Messages database into the archive: all of it the first time, what is new or changed later.
     ///
@@ -40,21 +68,13 @@ impl Archive {
         wanted: &Wanted<'_>,
         on_progress: OnProgress<'_>,
     ) -> Result<Import, AppError> {
-        let region = match wanted.region {
-            Some(country) => Some(Region::parse(country).ok_or_else(|| AppError::Argument {
-                value: country.to_owned(),
-                expected: "a country in two letters, such as `US`",
-            })?),
-            None => None,
-        };
         let mut pace = Pace::IMPORT;
         if let Some(rows) = wanted.commit_rows {
             pace.rows = rows;
         }
-        let locations = Locations::new(wanted.chat_db, wanted.attachments);
         let options = ingest::Options {
-            locations,
-            region,
+            locations: wanted.locations(),
+            region: wanted.region()?,
             pace,
         };
         Ok(ingest::import(

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::app::people::People;
+use crate::base::ids::Handle;
 use crate::base::ids::RowId;
 use crate::base::time::AppleTime;
 use crate::model::attachment::Attachment;
@@ -18,6 +19,7 @@ use crate::model::message::App;
 use crate::model::message::AppContent;
 use crate::model::message::Author;
 use crate::model::message::Edit;
+use crate::model::message::Flag;
 use crate::model::message::Kind;
 use crate::model::message::LinkPreview;
 use crate::model::message::Tapback;
@@ -52,7 +54,12 @@ pub struct ConversationLine<'a> {
 
 impl<'a> ConversationLine<'a> {
     /// A conversation with its totals, the names that lead to it, and the names of its people.
-    pub fn new(held: &'a Conversation, head: Head, aliases: &'a [String], people: &People) -> Self {
+    pub fn new(
+        held: &'a Conversation,
+        totals: Head,
+        aliases: &'a [String],
+        people: &People,
+    ) -> Self {
         let named = |handle| {
             people
                 .name(handle)
@@ -67,16 +74,12 @@ impl<'a> ConversationLine<'a> {
             },
             service: held.service.as_deref(),
             name: held.name.as_ref().map(|name| name.text.as_str()),
-            participants: held
-                .participants
-                .iter()
-                .map(|handle| handle.as_str())
-                .collect(),
+            participants: held.participants.iter().map(Handle::as_str).collect(),
             names: held.participants.iter().filter_map(named).collect(),
             aliases,
-            first: head.oldest.map(|at| at.to_string()),
-            last: head.newest.map(|at| at.to_string()),
-            messages: head.messages,
+            first: totals.oldest.map(|at| at.to_string()),
+            last: totals.newest.map(|at| at.to_string()),
+            messages: totals.messages,
             deleted: held.deleted.map(|at| at.to_string()),
             junk: held.filed == Filed::Junk,
         }
@@ -210,7 +213,7 @@ impl<'a> MessageLine<'a> {
             about: about.map(TargetField::new),
             also_in: stored.also_in.iter().map(key).collect(),
             duplicate_of: stored.duplicate_of.as_ref().map(ToString::to_string),
-            own_handle: message.own_handle.as_ref().map(|handle| handle.as_str()),
+            own_handle: message.own_handle.as_ref().map(Handle::as_str),
             tapback,
             edits: message.edits.iter().map(EditField::new).collect(),
             unsent_parts: &message.unsent_parts,
@@ -224,7 +227,7 @@ impl<'a> MessageLine<'a> {
             link_preview: message.link_preview.as_ref().map(LinkPreviewField::new),
             announcement,
             error: message.error,
-            flags: message.flags.iter().map(|flag| flag.name()).collect(),
+            flags: message.flags.iter().map(Flag::name).collect(),
             sources: stored.sources.iter().map(|source| source.name()).collect(),
             unreadable: (!message.unreadable.is_empty()).then(|| message.unreadable.join("; ")),
         }
@@ -494,11 +497,10 @@ impl<'a> AppField<'a> {
                 });
             }
             AppContent::Votes(cast) => {
-                let field =
-                    |(option, by): &'a (String, Option<crate::base::ids::Handle>)| VoteField {
-                        option,
-                        by: by.as_ref().map(|by| by.as_str()),
-                    };
+                let field = |(option, by): &'a (String, Option<Handle>)| VoteField {
+                    option,
+                    by: by.as_ref().map(Handle::as_str),
+                };
                 votes = Some(cast.iter().map(field).collect());
             }
         }
@@ -562,7 +564,7 @@ impl<'a> AnnouncementField<'a> {
             } else {
                 None
             },
-            target: what.target().map(|handle| handle.as_str()),
+            target: what.target().map(Handle::as_str),
             numbers: if let Announcement::Other { item_type, action } = what {
                 Some([*item_type, *action])
             } else {

@@ -7,6 +7,7 @@ pub mod conversations;
 pub mod decode;
 pub mod explain;
 pub mod export;
+pub mod file;
 pub mod handles;
 pub mod import;
 pub mod lines;
@@ -15,8 +16,10 @@ pub mod quarantine;
 pub mod search;
 pub mod show;
 pub mod status;
+pub mod transcript;
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::base::error::Class;
 use crate::base::error::Explain;
@@ -34,12 +37,44 @@ pub enum AppError {
     /// A source could not be taken into the store.
     #[error(transparent)]
     Ingest(#[from] IngestError),
+    /// The archive could not be opened, for a reason that does not name it.
+    #[error("cannot open the archive {}", path.display())]
+    Open {
+        /// The archive.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: StoreError,
+    },
     /// The answer could not be written.
     #[error("cannot write the answer")]
     Output {
         /// The operating system's reason.
         #[source]
         source: io::Error,
+    },
+    /// A file that was asked for could not be written.
+    #[error("cannot write {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// Something is where a new file was to be.
+    #[error("{} exists already", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An answer was to be written over something that it must not replace.
+    #[error("{} is {what}, which no answer may replace", path.display())]
+    Precious {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
     },
     /// No conversation goes by that name.
     #[error("no conversation is called `{wanted}`")]
@@ -48,12 +83,18 @@ pub enum AppError {
         wanted: String,
     },
     /// Several conversations go by that name.
-    #[error("several conversations are called `{wanted}`: {}", among.join(", "))]
+    #[error("{} conversations go by `{wanted}`", among.len())]
     SeveralConversations {
         /// What was asked for.
         wanted: String,
-        /// Their keys.
-        among: Vec<String>,
+        /// Their keys and titles.
+        among: Vec<(String, String)>,
+    },
+    /// Nobody goes by that name or address.
+    #[error("the archive knows nobody by `{wanted}`")]
+    Nobody {
+        /// Who was asked for.
+        wanted: String,
     },
     /// The words to search for make no question.
     #[error("cannot search for that")]
@@ -89,10 +130,18 @@ impl Explain for AppError {
     fn class(&self) -> Class {
         match self {
             Self::Store(error) => error.class(),
+            Self::Open { source, .. } => source.class(),
             Self::Ingest(error) => error.class(),
-            Self::Output { .. } => Class::Retry,
-            Self::NoConversation { .. }
+            Self::File { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Class::Owner
+            }
+            Self::File { source, .. } if is_no_folder(source) => Class::Usage,
+            Self::Output { .. } | Self::File { .. } => Class::Retry,
+            Self::Exists { .. }
+            | Self::Precious { .. }
+            | Self::NoConversation { .. }
             | Self::SeveralConversations { .. }
+            | Self::Nobody { .. }
             | Self::Query { .. }
             | Self::Argument { .. }
             | Self::Nothing { .. } => Class::Usage,
@@ -100,22 +149,53 @@ impl Explain for AppError {
     }
 
     fn hint(&self) -> Option<String> {
-        match self {
-            Self::Store(error) => error.hint(),
-            Self::Ingest(error) => error.hint(),
-            Self::Output { .. } | Self::Argument { .. } => None,
-            Self::NoConversation { .. } => {
-                Some("`footbridge conversations` lists them; a name, an address or a key will do".to_owned())
+        let hint = match self {
+            Self::Store(error) => return error.hint(),
+            Self::Open { source, .. } => return source.hint(),
+            Self::Ingest(error) => return error.hint(),
+            Self::Output { .. } | Self::Argument { .. } => return None,
+            Self::File { source, .. } if is_no_folder(source) => {
+                "the folder must exist; nothing was written"
             }
-            Self::SeveralConversations { .. } => Some("name one of them by its key".to_owned()),
-            Self::Query { .. } => Some(
+            Self::File { .. } => "name another place, or make room; nothing was left behind",
+            Self::Exists { .. } => "name a new file; a backup never replaces anything",
+            Self::Precious { .. } => "name a new file",
+            Self::NoConversation { .. } => {
+                "`footbridge conversations` lists them; a name, a part of one, an address or a key will do"
+            }
+            Self::SeveralConversations { among, .. } => return Some(choices(among)),
+            Self::Nobody { .. } => "`footbridge list-handles` lists everyone; `me` is you",
+            Self::Query { .. } => {
                 "words are searched together, \"a phrase\" in quotes as it stands, and `begin*` by its beginning"
-                    .to_owned(),
-            ),
-            Self::Nothing { .. } => Some(
+            }
+            Self::Nothing { .. } => {
                 "if Messages shows it, run `footbridge import` again; `footbridge search` looks for single words"
-                    .to_owned(),
-            ),
-        }
+            }
+        };
+        Some(hint.to_owned())
     }
+}
+
+fn is_no_folder(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+/// The keys to choose from, a line each.
+fn choices(among: &[(String, String)]) -> String {
+    const SHOWN: usize = 8;
+    let mut hint = "name one of them by its key:".to_owned();
+    for (key, title) in among.iter().take(SHOWN) {
+        hint.push_str("\n  ");
+        hint.push_str(key);
+        hint.push_str("  ");
+        hint.push_str(title);
+    }
+    if let Some(more) = among.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        let more = format!("\n  and {more} more, which `footbridge conversations` lists");
+        hint.push_str(&more);
+    }
+    hint
 }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::app::AppError;
 use crate::base::ids::Handle;
 use crate::model::conversation::Conversation;
+use crate::model::handle::normalise;
 use crate::model::message::Author;
+use crate::model::region::Region;
 use crate::store::Snapshot;
 use crate::store::StoreError;
 
@@ -63,6 +66,34 @@ impl People {
         self.own.contains(handle)
     }
 
+    /// The addresses of whom a person means by a name, a part of one, or an address.
+    ///
+    /// # Errors
+    ///
+    /// [`AppError::Nobody`] when no name has it and no source ever named such an address.
+    pub fn find(&self, snapshot: &Snapshot, wanted: &str) -> Result<Vec<Handle>, AppError> {
+        let folded = wanted.trim().to_lowercase();
+        let named = self
+            .iter()
+            .filter(|(_, name)| name.to_lowercase().contains(&folded));
+        let mut found: Vec<Handle> = named.map(|(handle, _)| handle.clone()).collect();
+        let region = region(snapshot)?;
+        if let Some(address) = normalise(wanted, region)
+            && !found.contains(&address)
+        {
+            let is_seen = |row: &str| normalise(row, region).is_some_and(|seen| seen == address);
+            if self.is_own(&address) || snapshot.handles()?.iter().any(|row| is_seen(&row.id)) {
+                found.push(address);
+            }
+        }
+        if found.is_empty() {
+            return Err(AppError::Nobody {
+                wanted: wanted.to_owned(),
+            });
+        }
+        Ok(found)
+    }
+
     /// Every address with a name.
     pub fn iter(&self) -> impl Iterator<Item = (&Handle, &str)> {
         self.names
@@ -90,4 +121,16 @@ impl People {
             more => format!("{listed} +{more} more"),
         }
     }
+}
+
+/// The country by which local numbers are read.
+///
+/// # Errors
+///
+/// When the archive cannot be read.
+pub(crate) fn region(snapshot: &Snapshot) -> Result<Region, StoreError> {
+    let country = snapshot.meta_text("region")?;
+    Ok(country
+        .and_then(|country| Region::parse(&country))
+        .unwrap_or_default())
 }

@@ -6,20 +6,20 @@ use serde::Serialize;
 
 use crate::app::AppError;
 use crate::app::Archive;
-use crate::app::archive::find_conversation;
-use crate::app::archive::shown_with;
+use crate::app::conversations::find_conversation;
+use crate::app::conversations::shown_with;
 use crate::app::people::People;
 use crate::base::ids::Handle;
 use crate::base::ids::RowId;
 use crate::base::time::AppleTime;
-use crate::model::handle::normalise;
 use crate::model::message::Author;
-use crate::model::region::Region;
 use crate::store::search::Clause;
 use crate::store::search::Query;
 use crate::store::search::snippet;
 use crate::store::searchable;
 use crate::store::value::StoredMessage;
+
+pub use crate::store::kind;
 
 /// Graphemes around the first hit that are shown.
 const SNIPPET_WIDTH: usize = 120;
@@ -37,7 +37,7 @@ pub struct Question<'a> {
     pub since: Option<AppleTime>,
     /// Only messages sent before this time.
     pub until: Option<AppleTime>,
-    /// Only messages of this kind, one of `store::kind`.
+    /// Only messages of this kind, one of [`kind`].
     pub kind: Option<&'static str>,
     /// At most so many, the newest; `None` for all.
     pub limit: Option<usize>,
@@ -76,7 +76,8 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// [`AppError::Query`], [`AppError::NoConversation`], and when the archive cannot be read.
+    /// [`AppError::Query`], [`AppError::NoConversation`], [`AppError::SeveralConversations`], [`AppError::Nobody`], and
+    /// when the archive cannot be read.
     pub fn search(&self, question: &Question<'_>) -> Result<Answer, AppError> {
         let snapshot = self.store().snapshot()?;
         let people = People::read(&snapshot)?;
@@ -90,11 +91,8 @@ impl Archive {
             None => None,
         };
         let from = match question.from {
-            Some(wanted) => Some(From::parse(
-                wanted,
-                &people,
-                &snapshot.meta_text("region")?.unwrap_or_default(),
-            )),
+            Some(wanted) if wanted.eq_ignore_ascii_case("me") => Some(From::Owner),
+            Some(wanted) => Some(From::Others(people.find(&snapshot, wanted)?)),
             None => None,
         };
         if let Some(From::Others(handles)) = &from {
@@ -199,19 +197,4 @@ fn hit(
 enum From {
     Owner,
     Others(Vec<Handle>),
-}
-
-impl From {
-    fn parse(wanted: &str, people: &People, region: &str) -> Self {
-        if wanted.eq_ignore_ascii_case("me") {
-            return Self::Owner;
-        }
-        let folded = wanted.to_lowercase();
-        let named = people
-            .iter()
-            .filter(|(_, name)| name.to_lowercase().contains(&folded));
-        let mut handles: Vec<Handle> = named.map(|(handle, _)| handle.clone()).collect();
-        handles.extend(normalise(wanted, Region::parse(region).unwrap_or_default()));
-        Self::Others(handles)
-    }
 }

@@ -4,8 +4,10 @@ use serde::Serialize;
 
 use crate::app::AppError;
 use crate::app::Archive;
-use crate::app::archive::find_conversation;
-use crate::app::archive::shown_with;
+use crate::app::conversations::Listed;
+use crate::app::conversations::find_conversation;
+use crate::app::conversations::listed;
+use crate::app::conversations::shown_with;
 use crate::app::people::People;
 use crate::base::ids::Guid;
 use crate::base::ids::RowId;
@@ -42,10 +44,8 @@ pub struct Part {
 /// A conversation and its messages, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Shown {
-    /// Its key.
-    pub key: String,
-    /// Its name, else its members.
-    pub title: String,
+    /// The conversation.
+    pub conversation: Listed,
     /// Whether earlier messages were left out.
     pub more: bool,
     /// The messages.
@@ -105,7 +105,8 @@ impl Archive {
         let snapshot = self.store().snapshot()?;
         let people = People::read(&snapshot)?;
         let row = find_conversation(&snapshot, &people, conversation)?;
-        let (places, more) = places(&snapshot, &shown_with(&snapshot, row)?, part)?;
+        let rows = shown_with(&snapshot, row)?;
+        let (places, more) = places(&snapshot, &rows, part)?;
         let reader = Reader {
             snapshot: &snapshot,
             people: &people,
@@ -117,10 +118,8 @@ impl Archive {
                 entries.push(reader.entry(&stored)?);
             }
         }
-        let held = snapshot.conversation(row)?.conversation;
         Ok(Shown {
-            key: held.key.to_string(),
-            title: people.title(&held),
+            conversation: listed(&snapshot, &people, &rows)?,
             more,
             entries,
         })
@@ -128,7 +127,7 @@ impl Archive {
 }
 
 /// The places of the wanted messages, oldest first, and whether there are earlier ones.
-fn places(
+pub(crate) fn places(
     snapshot: &Snapshot,
     rows: &[RowId],
     part: Part,

@@ -10,6 +10,8 @@ use crate::base::time::AppleTime;
 use crate::model::attachment::AttachmentState;
 use crate::model::record::SourceKind;
 use crate::store::Direction;
+use crate::store::Snapshot;
+use crate::store::StoreError;
 
 /// What the archive holds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -32,10 +34,14 @@ pub struct Status {
     pub own_handles: Vec<String>,
     /// The country by which local numbers are read.
     pub region: Option<String>,
-    /// Attachments by state.
-    pub attachments: BTreeMap<&'static str, u64>,
-    /// Bytes of the attachments that are held.
-    pub attachment_bytes: u64,
+    /// Attachments in all.
+    pub attachments: u64,
+    /// Those of them whose files were on the disk when last looked at.
+    pub held: u64,
+    /// Bytes of those files.
+    pub held_bytes: u64,
+    /// The others, by state and reason.
+    pub not_held: Vec<NotHeld>,
     /// Messages without a conversation, by reason.
     pub parked: BTreeMap<&'static str, u64>,
     /// Messages of which something could not be decoded.
@@ -46,6 +52,18 @@ pub struct Status {
     pub sources: BTreeMap<&'static str, &'static str>,
     /// The latest change.
     pub change: u64,
+}
+
+/// Attachments whose files are not on the disk, for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotHeld {
+    /// `wanted`, `missing`, `failed`, `abandoned`.
+    pub state: &'static str,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// How many.
+    pub count: u64,
 }
 
 impl Archive {
@@ -61,14 +79,7 @@ impl Archive {
                 .by_time(None, direction)
                 .and_then(|mut places| places.next().transpose())
         };
-        let (mut attachments, mut attachment_bytes) = (BTreeMap::new(), 0);
-        for entry in snapshot.attachments()? {
-            let attachment = entry?.1.attachment;
-            *attachments.entry(attachment.state.name()).or_default() += 1;
-            if matches!(attachment.state, AttachmentState::Held { .. }) {
-                attachment_bytes += attachment.size_bytes.unwrap_or_default();
-            }
-        }
+        let files = files(&snapshot)?;
         let mut parked = BTreeMap::new();
         for (_, entry) in snapshot.parked()? {
             *parked
@@ -109,8 +120,10 @@ impl Archive {
                 .map(ToString::to_string)
                 .collect(),
             region: snapshot.meta_text("region")?,
-            attachments,
-            attachment_bytes,
+            attachments: files.held + files.others.values().sum::<u64>(),
+            held: files.held,
+            held_bytes: files.bytes,
+            not_held: files.not_held(),
             parked,
             quarantined: snapshot.quarantine()?.len() as u64,
             failures: snapshot.failures()?.len() as u64,
@@ -118,4 +131,44 @@ impl Archive {
             change: snapshot.last_change()?.0,
         })
     }
+}
+
+/// Attachments, counted.
+#[derive(Default)]
+struct Counted {
+    held: u64,
+    bytes: u64,
+    others: BTreeMap<(&'static str, Option<String>), u64>,
+}
+
+impl Counted {
+    /// The largest count first.
+    fn not_held(self) -> Vec<NotHeld> {
+        let others = self.others.into_iter();
+        let mut list: Vec<NotHeld> = others
+            .map(|((state, reason), count)| NotHeld {
+                state,
+                reason,
+                count,
+            })
+            .collect();
+        list.sort_by_key(|not_held| std::cmp::Reverse(not_held.count));
+        list
+    }
+}
+
+fn files(snapshot: &Snapshot) -> Result<Counted, StoreError> {
+    let mut counted = Counted::default();
+    for entry in snapshot.attachments()? {
+        let attachment = entry?.1.attachment;
+        if matches!(attachment.state, AttachmentState::Held { .. }) {
+            counted.held += 1;
+            counted.bytes += attachment.size_bytes.unwrap_or_default();
+        } else {
+            let reason = attachment.state.reason().map(str::to_owned);
+            let key = (attachment.state.name(), reason);
+            *counted.others.entry(key).or_default() += 1;
+        }
+    }
+    Ok(counted)
 }

@@ -1,5 +1,6 @@
 //! The arguments. Every flag has a sentence, its default and its unit; help fits 80 columns.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -11,6 +12,7 @@ use clap::builder::TypedValueParser;
 use clap_complete::Shell;
 
 use crate::app::decode::BlobKind;
+use crate::app::search::kind;
 use crate::base::ids::ChangeNumber;
 use crate::cli::when::When;
 use crate::cli::when::parse_here;
@@ -23,6 +25,12 @@ To cut a blob out of a copy of the database:
   sqlite3 chat.db \"SELECT writefile('blob', attributedBody)
     FROM message WHERE guid = 'GUID'\"
   footbridge decode typedstream blob";
+
+const SEARCH_EXAMPLES: &str = "\
+Examples:
+  footbridge search dinner friday        both words, anywhere in a message
+  footbridge search 'see you' --from me  the phrase
+  footbridge search 'birth*' --since 2023 --until 2024-06";
 
 /// Keeps a whole iMessage history in one file, and answers every question about it.
 #[derive(Debug, Parser)]
@@ -52,18 +60,72 @@ pub struct Arguments {
 /// What can be asked.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Bring a Messages database into the archive, or what is new in it.
+    ///
+    /// The first time everything is read; later only what is new or changed is stored. It may be interrupted at any
+    /// moment: the next import goes on from there.
+    Import(ImportArgs),
+
+    /// Tell what the archive holds, what is missing and why.
+    Status,
+
+    /// List the conversations, the newest first.
+    Conversations(ConversationsArgs),
+
+    /// Show a conversation as a chat.
+    Show(ShowArgs),
+
+    /// Find messages by their words, the newest first.
+    #[command(after_help = SEARCH_EXAMPLES)]
+    Search(SearchArgs),
+
+    /// Tell where a message is, and why it is not shown where you miss it.
+    Explain(ExplainArgs),
+
+    /// Write everything as JSON Lines or as text to read.
+    Export(ExportArgs),
+
+    /// List every address the archive has seen, with its name.
+    ListHandles,
+
+    /// Show the addresses of one person as conversations of their own.
+    ///
+    /// Messages to several addresses of one contact are shown as one conversation. This parts them; nothing that is
+    /// stored changes, and `join` undoes it.
+    Split(PersonArgs),
+
+    /// Show the addresses of one person as one conversation again.
+    Join(PersonArgs),
+
+    /// List what could not be decoded, or try it again.
+    Quarantine(QuarantineArgs),
+
+    /// Decode what is stored again, after an upgrade.
+    Redecode(RedecodeArgs),
+
+    /// Read the whole archive and hold its tables against one another.
+    ///
+    /// Changes nothing. Ends with exit code 4 when something is wrong, with a line for each finding.
+    Verify,
+
+    /// Write a copy of the archive and verify it.
+    Backup(BackupArgs),
+
+    /// Shrink the archive file to what it holds.
+    Compact,
+
     /// Look for what could go wrong on this computer.
     ///
     /// Looks at the system's version, the clock, permission to read Messages, the archive's place and the disk. Changes
     /// nothing. Ends with exit code 3 when you must act.
     Check,
 
-    /// Print a script that completes footbridge's arguments in a shell.
-    Completions(CompletionsArgs),
-
     /// Show one blob of a Messages database as JSON, for bug reports.
     #[command(after_help = DECODE_EXAMPLE)]
     Decode(DecodeArgs),
+
+    /// Print a script that completes footbridge's arguments in a shell.
+    Completions(CompletionsArgs),
 }
 
 /// `footbridge import`.
@@ -84,6 +146,35 @@ pub struct ImportArgs {
     /// Two letters (ISO 3166). [default: the country of your own number, else of most other numbers]
     #[arg(long, value_name = "COUNTRY")]
     pub region: Option<String>,
+
+    /// At most so many messages in one commit [default: 100000].
+    ///
+    /// An interrupted import goes on after its last commit: with fewer, less is read again and all takes longer.
+    #[arg(long, value_name = "NUMBER")]
+    pub commit_rows: Option<NonZeroUsize>,
+}
+
+/// `footbridge conversations`.
+#[derive(Debug, Args)]
+pub struct ConversationsArgs {
+    /// List every address of a person as a conversation of its own.
+    #[arg(long)]
+    pub unmerged: bool,
+}
+
+/// `footbridge split` and `footbridge join`.
+#[derive(Debug, Args)]
+pub struct PersonArgs {
+    /// The conversation: its name, a member's name or address, or its key.
+    pub conversation: String,
+}
+
+/// `footbridge redecode`.
+#[derive(Debug, Args)]
+pub struct RedecodeArgs {
+    /// Decode everything, not only what an older version decoded.
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// `footbridge show`.
@@ -108,7 +199,7 @@ pub struct ShowArgs {
 /// `footbridge search`.
 #[derive(Debug, Args)]
 pub struct SearchArgs {
-    /// Words that all occur: `"a phrase"` in quotes, a beginning as `word*`.
+    /// Words that all occur; a phrase in quotes, a beginning as `word*`.
     #[arg(required = true)]
     pub words: Vec<String>,
 
@@ -150,12 +241,24 @@ pub enum SearchKind {
     Announcement,
 }
 
+impl SearchKind {
+    /// Its name in the archive.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => kind::TEXT,
+            Self::Attachment => kind::ATTACHMENT,
+            Self::Link => kind::LINK,
+            Self::Announcement => kind::ANNOUNCEMENT,
+        }
+    }
+}
+
 /// `footbridge explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
     /// A message's GUID, or words of its text.
-    #[arg(value_name = "GUID | TEXT")]
-    pub message: String,
+    #[arg(value_name = "GUID | TEXT", required = true)]
+    pub message: Vec<String>,
 }
 
 /// `footbridge export`.
@@ -165,7 +268,7 @@ pub struct ExportArgs {
     #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
     pub format: ExportFormat,
 
-    /// Where to write it [default: stdout].
+    /// Where to write it; it appears once it is complete [default: stdout].
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
@@ -173,8 +276,8 @@ pub struct ExportArgs {
     #[arg(long, value_name = "CONVERSATION")]
     pub conversation: Option<String>,
 
-    /// Only conversations with this address.
-    #[arg(long, value_name = "HANDLE")]
+    /// Only conversations with this person: a name or an address.
+    #[arg(long, value_name = "PERSON")]
     pub with: Option<String>,
 
     /// Only messages of this time and later, such as `2024-03`.
@@ -185,7 +288,9 @@ pub struct ExportArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_here)]
     pub until: Option<When>,
 
-    /// Only what is new or changed since the `change` of an earlier export.
+    /// Only what is new or changed since an earlier export.
+    ///
+    /// The number is the `change` in the last line of that export; it is also printed at its end.
     #[arg(long, value_name = "CHANGE", value_parser = parse_change)]
     pub after: Option<ChangeNumber>,
 }

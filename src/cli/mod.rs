@@ -5,6 +5,7 @@
 
 pub mod args;
 mod bug;
+mod chat;
 mod commands;
 pub mod days;
 pub mod numbers;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tracing::level_filters::LevelFilter;
 
+use crate::app::Archive;
 use crate::app::config::ConfigError;
 use crate::app::config::Environment;
 use crate::app::config::Platform;
@@ -30,6 +32,7 @@ use crate::cli::args::Arguments;
 use crate::cli::args::Command;
 use crate::cli::report::Exit;
 use crate::cli::report::Failure;
+use crate::cli::screen::Screen;
 
 /// What every command gets: where the archive is and how to answer.
 pub(crate) struct Session<'a> {
@@ -46,6 +49,16 @@ impl Session<'_> {
     fn data_file(&self) -> Result<PathBuf, ConfigError> {
         self.environment
             .data_file(self.data.as_deref(), Platform::here())
+    }
+
+    /// The archive, which must exist.
+    fn archive(&self) -> Result<Archive, Failure> {
+        Ok(Archive::open(&self.data_file()?)?)
+    }
+
+    /// What stdout can show.
+    fn screen(&self) -> Screen {
+        Screen::stdout(self.environment.no_color)
     }
 
     /// Writes one value as a line of JSON.
@@ -94,9 +107,24 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
 
 fn dispatch(command: Command, session: &mut Session<'_>) -> Result<Exit, Failure> {
     match command {
+        Command::Import(args) => commands::import::run(&args, session),
+        Command::Status => commands::status::run(session),
+        Command::Conversations(args) => commands::conversations::run(&args, session),
+        Command::Show(args) => commands::show::run(&args, session),
+        Command::Search(args) => commands::search::run(&args, session),
+        Command::Explain(args) => commands::explain::run(&args, session),
+        Command::Export(args) => commands::export::run(&args, session),
+        Command::ListHandles => commands::list_handles::run(session),
+        Command::Split(args) => commands::split::run(&args, session),
+        Command::Join(args) => commands::join::run(&args, session),
+        Command::Quarantine(args) => commands::quarantine::run(&args, session),
+        Command::Redecode(args) => commands::redecode::run(&args, session),
+        Command::Verify => commands::verify::run(session),
+        Command::Backup(args) => commands::backup::run(&args, session),
+        Command::Compact => commands::compact::run(session),
         Command::Check => commands::check::run(session),
-        Command::Completions(args) => commands::completions::run(&args, session),
         Command::Decode(args) => commands::decode::run(&args, session),
+        Command::Completions(args) => commands::completions::run(&args, session),
     }
 }
 

@@ -73,6 +73,38 @@ impl Drop for Progress<'_> {
     }
 }
 
+/// A command's progress through several phases, a bar for each.
+pub struct Phases<'a, P> {
+    clock: &'a dyn Clock,
+    /// What a phase is called, and what is counted in it.
+    names: fn(P) -> (&'static str, &'static str),
+    now: Mutex<Option<(P, Progress<'a>)>>,
+}
+
+impl<'a, P: Copy + PartialEq> Phases<'a, P> {
+    /// For phases that are called so, and counted in such things.
+    pub fn new(names: fn(P) -> (&'static str, &'static str), clock: &'a dyn Clock) -> Self {
+        Self {
+            clock,
+            names,
+            now: Mutex::new(None),
+        }
+    }
+
+    /// Says how many are done of how many in a phase. Another phase than before takes the old one's bar away.
+    pub fn set(&self, phase: P, done: u64, total: u64) {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.as_ref().is_some_and(|(before, _)| *before != phase) {
+            *now = None;
+        }
+        let (_, progress) = now.get_or_insert_with(|| {
+            let (work, things) = (self.names)(phase);
+            (phase, Progress::new(work, things, self.clock))
+        });
+        progress.set(done, Some(total));
+    }
+}
+
 /// A bar without colours; its length is unknown until it is told.
 fn bar(work: &'static str, things: &'static str) -> ProgressBar {
     let target = ProgressDrawTarget::stderr_with_hz(DRAWS_A_SECOND);

@@ -110,6 +110,22 @@ fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
     std::iter::successors(Some(error), |&error| error.source()).any(is_pipe)
 }
 
+/// Prints what the owner should know although the work was done.
+pub(crate) fn warning(text: &str) {
+    // As above.
+    drop(writeln!(
+        io::stderr().lock(),
+        "warning: {}",
+        Clean::line(text)
+    ));
+}
+
+/// Prints a remark on the answer, which goes to stdout.
+pub(crate) fn note(text: &str) {
+    // As above.
+    drop(writeln!(io::stderr().lock(), "note: {}", Clean::line(text)));
+}
+
 /// Prints what clap has to say about the arguments: a refusal to stderr, help and version to stdout.
 pub(crate) fn usage(refusal: &clap::Error) -> Exit {
     let exit = if refusal.use_stderr() {

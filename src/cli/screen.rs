@@ -3,6 +3,9 @@
 use std::io;
 use std::io::IsTerminal;
 
+use crate::cli::text::MARK_BEGIN;
+use crate::cli::text::MARK_END;
+
 /// Columns where stdout is no terminal, and at most where it is one: longer lines are hard to read.
 const COLUMNS: usize = 100;
 
@@ -35,19 +38,22 @@ impl Screen {
         }
     }
 
-    /// Marks a hit of a search: bold, or between brackets where bold cannot be shown.
-    pub fn mark(self, hit: &str) -> String {
-        if self.bold {
-            format!("\u{1b}[1m{hit}\u{1b}[0m")
+    /// Makes the marks of [`Clean::marked`] visible: bold, or brackets where bold cannot be shown.
+    ///
+    /// [`Clean::marked`]: crate::cli::text::Clean::marked
+    pub fn show_marks(self, text: &str) -> String {
+        let (begin, end) = if self.bold {
+            ("\u{1b}[1m", "\u{1b}[0m")
         } else {
-            format!("[{hit}]")
-        }
+            ("[", "]")
+        };
+        text.replace(MARK_BEGIN, begin).replace(MARK_END, end)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Screen;
+    use super::*;
 
     #[test]
     fn the_width_stays_readable() {
@@ -58,8 +64,10 @@ mod tests {
 
     #[test]
     fn a_hit_is_marked_without_bold_too() {
-        let marks = [true, false].map(|bold| Screen::new(80, bold).mark("word"));
+        let text = format!("a {MARK_BEGIN}word{MARK_END}");
 
-        assert_eq!(marks, ["\u{1b}[1mword\u{1b}[0m", "[word]"]);
+        let marks = [true, false].map(|bold| Screen::new(80, bold).show_marks(&text));
+
+        assert_eq!(marks, ["a \u{1b}[1mword\u{1b}[0m", "a [word]"]);
     }
 }

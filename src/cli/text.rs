@@ -2,9 +2,18 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io;
+use std::io::Write;
+use std::ops::Range;
 
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
+
+/// Begins a marked stretch. No clean text holds it otherwise.
+pub const MARK_BEGIN: char = '\u{2}';
+
+/// Ends a marked stretch. No clean text holds it otherwise.
+pub const MARK_END: char = '\u{3}';
 
 /// Text that cannot drive the terminal it is printed on.
 ///
@@ -54,6 +63,28 @@ impl<'a> Clean<'a> {
             after_return = c == '\r';
         }
         Self(Cow::Owned(clean))
+    }
+
+    /// One line with stretches of it, rising and apart, between [`MARK_BEGIN`] and [`MARK_END`].
+    pub fn marked(text: &str, marks: &[Range<usize>]) -> Clean<'static> {
+        let mut clean = String::with_capacity(text.len() + 2 * marks.len());
+        let mut add = |range: Range<usize>| {
+            clean.push_str(Clean::line(text.get(range).unwrap_or_default()).as_str());
+            clean.len()
+        };
+        let mut places = Vec::new();
+        let mut from = 0;
+        for mark in marks {
+            let begin = add(from..mark.start);
+            places.push((begin, add(mark.clone())));
+            from = mark.end;
+        }
+        add(from..text.len());
+        for (begin, end) in places.into_iter().rev() {
+            clean.insert(end, MARK_END);
+            clean.insert(begin, MARK_BEGIN);
+        }
+        Clean(Cow::Owned(clean))
     }
 
     /// The harmless text.
@@ -119,6 +150,38 @@ pub fn escape_json(json: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(escaped)
+}
+
+/// Passes lines of JSON on with [`escape_json`]; each must come as one write, or in several that end with its line feed.
+pub struct JsonLines<W> {
+    out: W,
+    line: Vec<u8>,
+}
+
+impl<W: Write> JsonLines<W> {
+    /// Writes to another writer.
+    pub fn new(out: W) -> Self {
+        Self {
+            out,
+            line: Vec::new(),
+        }
+    }
+}
+
+impl<W: Write> Write for JsonLines<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.line.extend_from_slice(bytes);
+        if self.line.ends_with(b"\n") {
+            let json = String::from_utf8_lossy(&self.line);
+            self.out.write_all(escape_json(&json).as_bytes())?;
+            self.line.clear();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// Columns that a text takes on a terminal.
@@ -229,6 +292,8 @@ impl Lines<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -254,6 +319,24 @@ mod tests {
         let hostile = "\u{202e}gpj.exe\u{202c} \u{2066}x\u{2069}\u{200f}\u{61c}";
 
         assert_eq!(Clean::line(hostile).as_str(), "gpj.exe x");
+    }
+
+    #[test]
+    fn marks_stand_around_clean_text() {
+        let marked = Clean::marked("a\u{2}b\u{ad} hit \u{1b}[2J", slice::from_ref(&(6..9)));
+
+        assert_eq!(marked.as_str(), "a\u{2402}b \u{2}hit\u{3} \u{241b}[2J");
+    }
+
+    #[test]
+    fn lines_of_json_are_passed_on_harmless() {
+        let mut out = Vec::new();
+
+        let mut lines = JsonLines::new(&mut out);
+        lines.write_all("[\"\u{9b}".as_bytes()).unwrap();
+        lines.write_all(b"2J\"]\n").unwrap();
+
+        assert_eq!(out, b"[\"\\u009b2J\"]\n");
     }
 
     #[test]

@@ -1,0 +1,98 @@
+//! `footbridge import`.
+
+use std::num::NonZeroUsize;
+
+use crate::app::Archive;
+use crate::app::config::ConfigError;
+use crate::app::config::Platform;
+use crate::app::import::Import;
+use crate::app::import::Phase;
+use crate::app::import::Wanted;
+use crate::base::time::SystemClock;
+use crate::cli::Session;
+use crate::cli::args::ImportArgs;
+use crate::cli::commands::changes;
+use crate::cli::numbers::counted;
+use crate::cli::progress::Phases;
+use crate::cli::report;
+use crate::cli::report::Exit;
+use crate::cli::report::Failure;
+
+/// Imports, and prints what came in.
+pub(crate) fn run(args: &ImportArgs, session: &mut Session<'_>) -> Result<Exit, Failure> {
+    let own = session.environment.messages_database(Platform::here());
+    let chat_db = args.chat_db.clone().or(own);
+    let wanted = Wanted {
+        chat_db: &chat_db.ok_or(ConfigError::NoMessages)?,
+        attachments: args.attachments.as_deref(),
+        region: args.region.as_deref(),
+        commit_rows: args.commit_rows.map(NonZeroUsize::get),
+    };
+    let data = session.data_file()?;
+    if !data.exists() {
+        wanted.check()?;
+    }
+    let archive = Archive::open_or_create(&data)?;
+    let phases = Phases::new(names, &SystemClock);
+    let import = archive.import(&wanted, &|now| phases.set(now.phase, now.done, now.total))?;
+    drop(phases);
+    for warning in &import.warnings {
+        report::warning(warning);
+    }
+    if session.json {
+        print_json(&import, session)?;
+    } else {
+        print(&import, session)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// What a phase is called, and what is counted in it.
+pub(super) fn names(phase: Phase) -> (&'static str, &'static str) {
+    match phase {
+        Phase::Reading => ("reading", "rows"),
+        Phase::Comparing => ("comparing", "rows"),
+        Phase::Decoding => ("decoding", "records"),
+    }
+}
+
+fn print(import: &Import, session: &mut Session<'_>) -> Result<(), Failure> {
+    if import.resumed {
+        writeln!(session.out, "an interrupted import was taken up")?;
+    }
+    let lines = changes::told(&import.tally);
+    if lines.is_empty() {
+        writeln!(session.out, "nothing is new")?;
+    }
+    for line in lines {
+        writeln!(session.out, "{line}")?;
+    }
+    let tally = &import.tally;
+    if tally.parked > 0 {
+        let parked = counted(tally.parked, "message");
+        writeln!(
+            session.out,
+            "without a conversation: {parked}; `footbridge status` says why"
+        )?;
+    }
+    if tally.unreadable > 0 {
+        let unreadable = counted(tally.unreadable, "message");
+        writeln!(
+            session.out,
+            "not wholly readable: {unreadable}; see `footbridge quarantine list`"
+        )?;
+    }
+    Ok(())
+}
+
+fn print_json(import: &Import, session: &mut Session<'_>) -> Result<(), Failure> {
+    let mut object = serde_json::Map::new();
+    object.insert("unchanged".to_owned(), import.unchanged.into());
+    object.insert("resumed".to_owned(), import.resumed.into());
+    for (name, count) in import.tally.counts() {
+        object.insert(name.to_owned(), count.into());
+    }
+    object.insert("warnings".to_owned(), import.warnings.clone().into());
+    session.print_json(&object)?;
+    Ok(())
+}
