@@ -1,5 +1,7 @@
 //! The format of the file: made when it is new, brought up when it is older, refused when it is newer.
 
+use std::path::Path;
+
 use redb::Database;
 
 use crate::base::time::AppleTime;
@@ -18,8 +20,8 @@ const FORMAT_KEY: &str = "format";
 pub(super) const GENERATION: &str = "generation";
 
 /// Brings a file to the present format in one transaction, or refuses it and leaves it as it is.
-pub(super) fn bring_up(database: &Database, now: AppleTime) -> Result<(), StoreError> {
-    match found_format(database)? {
+pub(super) fn bring_up(database: &Database, path: &Path, now: AppleTime) -> Result<(), StoreError> {
+    match found_format(database, path)? {
         Some(FORMAT) => Ok(()),
         Some(found) => Err(StoreError::Newer {
             found,
@@ -30,7 +32,7 @@ pub(super) fn bring_up(database: &Database, now: AppleTime) -> Result<(), StoreE
 }
 
 /// The format of a file; `None` for a new one.
-fn found_format(database: &Database) -> Result<Option<u32>, StoreError> {
+fn found_format(database: &Database, path: &Path) -> Result<Option<u32>, StoreError> {
     use redb::ReadableDatabase;
     use redb::TableError;
     use redb::TableHandle;
@@ -42,16 +44,20 @@ fn found_format(database: &Database) -> Result<Option<u32>, StoreError> {
     let meta = match tx.open_table(tables::META) {
         Ok(meta) => meta,
         Err(TableError::TableDoesNotExist(_)) => {
-            let others = tx
-                .list_tables()
-                .map_err(failed)?
-                .any(|table| table.name() != tables::META.name());
-            return if others {
+            let tables: Vec<_> = tx.list_tables().map_err(failed)?.collect();
+            return if tables.is_empty() {
+                Ok(None)
+            } else if tables
+                .iter()
+                .any(|table| tables::NAMES.contains(&table.name()))
+            {
                 Err(StoreError::Damaged {
                     what: "it has tables, but no table meta".to_owned(),
                 })
             } else {
-                Ok(None)
+                Err(StoreError::Foreign {
+                    path: path.to_owned(),
+                })
             };
         }
         Err(error) => return Err(StoreError::from_redb("reading", error)),

@@ -105,7 +105,8 @@ impl Store {
         clock: Arc<dyn Clock>,
         path: Option<PathBuf>,
     ) -> Result<Self, StoreError> {
-        migrate::bring_up(&database, clock.now())?;
+        let named = path.as_deref().unwrap_or(Path::new(""));
+        migrate::bring_up(&database, named, clock.now())?;
         Ok(Self {
             database: Arc::new(database),
             clock,
