@@ -96,9 +96,9 @@ pub fn import(
         return Ok(import);
     }
     let mut database = ChatDb::open(options.locations.clone())?;
-    import.warnings = database.warnings();
     let source = database.directory()?;
     let cards = database.contacts()?;
+    import.warnings = database.warnings();
     let held = store.snapshot()?.own_handles()?;
     let people = Ownership::new(&held, &source, &cards, options.region);
     let writer = store.writer(options.pace);
