@@ -6,14 +6,17 @@
     reason = "a test stops at the first surprise"
 )]
 
-use std::fmt::Write;
 use std::fs;
+use std::io::BufRead;
 use std::path::Path;
 use std::process::Command;
-use std::process::Output;
 
 use clap::CommandFactory;
 use footbridge::cli::args::Arguments;
+
+mod support;
+
+use support::home::Home;
 
 /// Columns of every help text.
 const HELP_COLUMNS: usize = 80;
@@ -24,42 +27,6 @@ const ATTRIBUTED_BODY: &[u8] = b"\x04\x0bstreamtyped\x81\xe8\x03\x84\x01@\x84\x8
     String\x01\x95\x84\x01+\x04good\x86\x84\x02iI\x01\x04\x92\x84\x84\x84\x0cNSDictionary\x00\x95\x84\
     \x01i\x01\x92\x84\x98\x98\x1d__kIMMessagePartAttributeName\x86\x92\x84\x84\x84\x08NSNumber\x00\x84\
     \x84\x07NSValue\x00\x95\x84\x01*\x84\x9b\x9b\x00\x86\x86\x86";
-
-/// A folder of its own that stands for the owner's home.
-struct Home(tempfile::TempDir);
-
-impl Home {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Runs footbridge with nothing in the environment but this home.
-    fn output(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_footbridge"))
-            .args(arguments)
-            .env_clear()
-            .env("HOME", self.path())
-            .env("TZ", "UTC")
-            .current_dir(self.path())
-            .output()
-            .unwrap()
-    }
-
-    /// The whole answer as text, with the home's path replaced.
-    fn answer(&self, arguments: &[&str]) -> String {
-        let output = self.output(arguments);
-        let mut text = format!("exit {}\n", output.status.code().unwrap());
-        for (name, bytes) in [("stdout", output.stdout), ("stderr", output.stderr)] {
-            let shown = String::from_utf8(bytes).unwrap();
-            write!(text, "--- {name}\n{shown}").unwrap();
-        }
-        text.replace(self.path().to_str().unwrap(), "[home]")
-    }
-}
 
 /// Every command and the commands below it, as the words to type.
 fn every_command() -> Vec<Vec<String>> {
@@ -249,4 +216,298 @@ fn without_a_home_the_archive_must_be_named() {
 
     assert_eq!(output.status.code(), Some(2));
     insta::assert_snapshot!(String::from_utf8(output.stderr).unwrap());
+}
+
+#[test]
+fn an_import_tells_what_came_in_and_then_that_nothing_is_new() {
+    let home = Home::new();
+    let arguments = ["import", "--chat-db", &home.sample()];
+
+    let first = home.answer(&arguments);
+    let second = home.answer(&arguments);
+
+    insta::assert_snapshot!(first);
+    assert_eq!(second, "exit 0\n--- stdout\nnothing is new\n--- stderr\n");
+}
+
+#[test]
+fn without_messages_of_its_own_a_computer_needs_a_copy() {
+    if !cfg!(target_os = "macos") {
+        insta::assert_snapshot!(Home::new().answer(&["import"]));
+    }
+}
+
+#[test]
+fn an_import_that_cannot_begin_leaves_no_archive() {
+    let home = Home::new();
+
+    let output = home.output(&["import", "--chat-db", "nothing.db"]);
+
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_changed_row_is_told_by_its_reason() {
+    let home = Home::with_archive();
+    let chat_db = home.copy_of_sample();
+    home.answer(&["import", "--chat-db", &chat_db]);
+    let database = rusqlite::Connection::open(&chat_db).unwrap();
+    let changed = "UPDATE message SET date_read = date + 60000000000, is_read = 1 WHERE ROWID IN \
+                   (SELECT ROWID FROM message WHERE date_read = 0 AND is_from_me = 0 \
+                    AND associated_message_type = 0 AND item_type = 0 LIMIT 3)";
+    assert_eq!(database.execute(changed, []).unwrap(), 3);
+    drop(database);
+
+    let answer = home.answer(&["import", "--chat-db", &chat_db]);
+
+    assert_eq!(
+        answer,
+        "exit 0\n--- stdout\nchanged: 3 messages (3 sent, delivered or read)\n--- stderr\n"
+    );
+}
+
+#[test]
+fn status_tells_what_is_held_and_what_is_missing() {
+    let answer = Home::with_archive().answer(&["status"]);
+
+    // The size of the file is its own business.
+    let lines = answer.lines().filter(|line| !line.starts_with("archive "));
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn conversations_are_listed_the_newest_first() {
+    insta::assert_snapshot!(Home::with_archive().answer(&["conversations"]));
+}
+
+#[test]
+fn a_conversation_reads_like_a_chat() {
+    insta::assert_snapshot!(Home::with_archive().answer(&["show", "The Office", "--limit", "40"]));
+}
+
+#[test]
+fn an_ambiguous_name_is_refused_with_the_keys_to_choose_from() {
+    insta::assert_snapshot!(Home::with_archive().answer(&["show", "e"]));
+}
+
+#[test]
+fn a_search_marks_the_hit_and_names_the_conversation() {
+    insta::assert_snapshot!(Home::with_archive().answer(&["search", "birth*", "--limit", "4"]));
+}
+
+#[test]
+fn a_search_can_be_narrowed() {
+    let home = Home::with_archive();
+    let count = |more: &[&str]| {
+        let arguments = [&["search", "photo", "--limit", "0", "--json"], more].concat();
+        home.output(&arguments).stdout.lines().count()
+    };
+
+    let all = count(&[]);
+    let parts = [
+        count(&["--from", "me"]),
+        count(&["--in", "The Office"]),
+        count(&["--since", "2024"]),
+        count(&["--until", "2023"]),
+        count(&["--kind", "link"]),
+    ];
+
+    assert!(parts.iter().all(|part| *part < all), "{parts:?} of {all}");
+    assert_eq!(parts[2] + parts[3], all);
+}
+
+#[test]
+fn a_message_is_explained_by_its_guid_and_by_its_words() {
+    let home = Home::with_archive();
+    let hits = home
+        .output(&["search", "photo", "--limit", "1", "--json"])
+        .stdout;
+    let hit: serde_json::Value = serde_json::from_slice(&hits).unwrap();
+    let guid = hit["guid"].as_str().unwrap();
+
+    let by_guid = home.output(&["explain", &guid.to_lowercase()]);
+    let by_words = home.output(&["explain", "photo"]);
+
+    let account = String::from_utf8(by_guid.stdout).unwrap();
+    assert!(account.starts_with(guid), "{account}");
+    for expected in ["  from ", "  sent ", "in the conversation", "chatdb says"] {
+        assert!(account.contains(expected), "{account}");
+    }
+    assert!(String::from_utf8(by_words.stdout).unwrap().contains(guid));
+}
+
+#[test]
+fn an_export_appears_under_its_name_when_it_is_complete() {
+    let home = Home::with_archive();
+
+    let output = home.output(&["export", "--output", "all.jsonl"]);
+
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stdout.is_empty());
+    let export = fs::read_to_string(home.path().join("all.jsonl")).unwrap();
+    let printed = String::from_utf8(home.output(&["export"]).stdout).unwrap();
+    assert!(
+        export.lines().skip(1).eq(printed.lines().skip(1)),
+        "but for the header's time"
+    );
+    let last: serde_json::Value = serde_json::from_str(export.lines().last().unwrap()).unwrap();
+    assert_eq!(last["type"], "end");
+    assert!(!home.path().join("all.jsonl.partial").exists());
+}
+
+#[test]
+fn an_export_never_replaces_the_archive() {
+    let home = Home::with_archive();
+
+    insta::assert_snapshot!(home.answer(&["export", "--output", "archive.redb"]));
+    assert_eq!(home.output(&["verify"]).status.code(), Some(0));
+}
+
+#[test]
+fn an_export_goes_on_where_the_last_one_ended() {
+    let home = Home::with_archive();
+    let export = home.output(&["export"]).stdout;
+    let last = export.lines().last().unwrap().unwrap();
+    let last: serde_json::Value = serde_json::from_str(&last).unwrap();
+
+    let next = home.output(&["export", "--after", &last["change"].to_string()]);
+
+    assert_eq!(next.stdout.lines().count(), 2, "header and end");
+}
+
+#[test]
+fn a_transcript_holds_every_conversation_and_what_is_in_none() {
+    let home = Home::with_archive();
+
+    let transcript = home.output(&["export", "--format", "txt"]).stdout;
+    let office = home.answer(&["export", "--format", "txt", "--conversation", "The Office"]);
+
+    let transcript = String::from_utf8(transcript).unwrap();
+    let conversations = transcript.matches("\n\n======").count();
+    let listed = home
+        .output(&["conversations", "--json"])
+        .stdout
+        .lines()
+        .count();
+    assert_eq!(
+        conversations, listed,
+        "one rule fewer than parts; one part is parked"
+    );
+    assert!(transcript.contains("(in no conversation)"));
+    assert!(
+        office.starts_with("exit 0\n--- stdout\nThe Office\n"),
+        "{office}"
+    );
+    assert!(!office.contains("====="));
+}
+
+#[test]
+fn people_are_parted_and_joined() {
+    let home = Home::new();
+    let chat_db = home.copy_of_sample();
+    let book = home.path().join("AddressBook-v22.abcddb");
+    fs::copy(
+        home.sample().replace("chat.db", "AddressBook-v22.abcddb"),
+        &book,
+    )
+    .unwrap();
+    let book = rusqlite::Connection::open(book).unwrap();
+    // Sami Jensen has Ben Fox's address now.
+    let moved = "UPDATE ZABCDEMAILADDRESS SET ZOWNER = 4 WHERE ZADDRESS = 'ben.fox7@example.com'";
+    assert_eq!(book.execute(moved, []).unwrap(), 1);
+    drop(book);
+    home.answer(&["import", "--chat-db", &chat_db]);
+    let listed = |arguments: &[&str]| home.output(arguments).stdout.lines().count();
+
+    let answers = [
+        home.answer(&["split", "ben.fox7@example.com"]),
+        home.answer(&["split", "ben.fox7@example.com"]),
+        home.answer(&["show", "ben.fox7@example.com", "--limit", "1"]),
+        home.answer(&["join", "sami.jensen3@example.com"]),
+        home.answer(&["show", "ben.fox7@example.com", "--limit", "1"]),
+    ];
+
+    insta::assert_snapshot!(answers.join("\n"));
+    assert_eq!(listed(&["conversations"]), 29);
+    assert_eq!(listed(&["conversations", "--unmerged"]), 30);
+}
+
+#[test]
+fn a_backup_opens_verifies_and_replaces_nothing() {
+    let home = Home::with_archive();
+
+    let backup = home.output(&["backup", "copy.redb"]);
+    let verified = home.answer(&["verify", "--data", "copy.redb"]);
+
+    assert_eq!(backup.status.code(), Some(0));
+    assert_eq!(
+        verified,
+        "exit 0\n--- stdout\n3,000 messages, nothing wrong\n--- stderr\n"
+    );
+    insta::assert_snapshot!(home.answer(&["backup", "copy.redb"]));
+}
+
+#[test]
+fn an_archive_can_be_compacted_and_decoded_again() {
+    let home = Home::with_archive();
+
+    let compacted = home.output(&["compact", "--json"]);
+    let decoded = home.answer(&["redecode", "--all"]);
+    let retried = home.answer(&["quarantine", "retry"]);
+
+    let sizes: serde_json::Value = serde_json::from_slice(&compacted.stdout).unwrap();
+    assert!(
+        sizes["after"].as_u64() <= sizes["before"].as_u64(),
+        "{sizes}"
+    );
+    insta::assert_snapshot!(format!("{decoded}{retried}"));
+}
+
+#[test]
+fn every_question_answers_in_json_lines() {
+    let home = Home::with_archive();
+
+    for arguments in [
+        &["status"][..],
+        &["conversations"],
+        &["show", "The Office"],
+        &["search", "photo"],
+        &["explain", "photo"],
+        &["list-handles"],
+        &["redecode"],
+        &["backup", "copy.redb"],
+        &["compact"],
+        &["import", "--chat-db", &home.sample()],
+    ] {
+        let output = home.output(&[arguments, &["--json"]].concat());
+
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        let lines: Vec<_> = output.stdout.lines().map(Result::unwrap).collect();
+        assert!(!lines.is_empty(), "{arguments:?}");
+        for line in lines {
+            let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+            assert!(value.is_object(), "{arguments:?}");
+        }
+    }
+}
+
+#[test]
+fn questions_without_an_archive_say_how_to_get_one() {
+    let home = Home::new();
+
+    for arguments in [
+        &["status"][..],
+        &["conversations"],
+        &["show", "x"],
+        &["export"],
+        &["verify"],
+        &["backup", "copy.redb"],
+    ] {
+        let output = home.output(arguments);
+
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+    insta::assert_snapshot!(home.answer(&["status"]));
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
 }

@@ -101,30 +101,32 @@ impl Archive {
             );
             return Err(StoreError::Damaged { what }.into());
         }
-        let size = std::fs::metadata(to).map_err(|source| StoreError::Io {
-            attempted: "measuring",
-            source,
-        })?;
-        Ok(size.len())
+        drop(copy);
+        Ok(size(to)?)
     }
 
-    /// Shrinks the file to what it holds. Answers its size in bytes before and after.
+    /// Shrinks the file to what it holds, and closes it. Answers its size in bytes before and after.
     ///
     /// # Errors
     ///
     /// When somebody else uses the file, or the disk is full.
-    pub fn compact(&mut self) -> Result<(u64, u64), AppError> {
-        let size = |store: &Store| {
-            let path = store.path().map(Path::to_owned).unwrap_or_default();
-            std::fs::metadata(path)
-                .map(|file| file.len())
-                .map_err(|source| StoreError::Io {
-                    attempted: "measuring",
-                    source,
-                })
-        };
-        let before = size(&self.store)?;
+    pub fn compact(mut self) -> Result<(u64, u64), AppError> {
+        let path = self.store.path().map(Path::to_owned).unwrap_or_default();
+        let before = size(&path)?;
         self.store.compact()?;
-        Ok((before, size(&self.store)?))
+        // An open file has room to spare; it is cut off when the file is closed.
+        drop(self);
+        Ok((before, size(&path)?))
+    }
+}
+
+/// The size of a file, bytes.
+fn size(path: &Path) -> Result<u64, StoreError> {
+    match std::fs::metadata(path) {
+        Ok(file) => Ok(file.len()),
+        Err(source) => Err(StoreError::Io {
+            attempted: "measuring",
+            source,
+        }),
     }
 }

@@ -82,7 +82,7 @@ impl Archive {
                     changes: None,
                     findings: vec![format!(
                         "deleted for good before the archive ever held it, the source said on {} (D12)",
-                        tombstone.at
+                        second(tombstone.at)
                     )],
                     records: Vec::new(),
                     related: Vec::new(),
@@ -187,7 +187,7 @@ fn findings(
         Some(sent) if sent != stored.time => {
             findings.push(format!(
                 "dated after it was seen; it stands at {} (D5)",
-                stored.time
+                second(stored.time)
             ));
         }
         Some(_) => {}
@@ -209,7 +209,8 @@ fn findings(
     }
     if let Some(deleted) = message.times.deleted {
         findings.push(format!(
-            "deleted by the owner on {deleted}; the archive keeps it"
+            "deleted by the owner on {}; the archive keeps it",
+            second(deleted)
         ));
     }
     for attachment in &message.attachments {
@@ -227,7 +228,8 @@ fn findings(
         let reasons = entry.reasons.join("; ");
         findings.push(format!(
             "in quarantine since {} ({} attempts): {reasons}",
-            entry.since, entry.attempts
+            second(entry.since),
+            entry.attempts
         ));
     }
     let flags: Vec<&str> = message.flags.iter().map(Flag::name).collect();
@@ -287,4 +289,9 @@ fn kind_name(kind: &Kind) -> &'static str {
         Kind::Tapback(_) => "tapback",
         Kind::Announcement(_) => "announcement",
     }
+}
+
+/// A time to the second, in a sentence.
+fn second(at: AppleTime) -> String {
+    at.timestamp().strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }

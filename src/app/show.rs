@@ -235,7 +235,7 @@ impl Reader<'_> {
             Announcement::LocationStopped => "stopped sharing location".to_owned(),
             Announcement::AudioKept => "kept an audio message".to_owned(),
             Announcement::SharePlay => "started SharePlay".to_owned(),
-            Announcement::NumberChanged(_) => "has another number now".to_owned(),
+            Announcement::NumberChanged(_) => "got another number".to_owned(),
             Announcement::Other { item_type, action } => {
                 format!("did something unknown ({item_type}/{action})")
             }

@@ -60,7 +60,7 @@ pub struct Arguments {
 /// What can be asked.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Bring a Messages database into the archive, or what is new in it.
+    /// Take a Messages database, or what is new in it, into the archive.
     ///
     /// The first time everything is read; later only what is new or changed is stored. It may be interrupted at any
     /// moment: the next import goes on from there.
@@ -79,7 +79,7 @@ pub enum Command {
     #[command(after_help = SEARCH_EXAMPLES)]
     Search(SearchArgs),
 
-    /// Tell where a message is, and why it is not shown where you miss it.
+    /// Tell where a message is and why it is not shown.
     Explain(ExplainArgs),
 
     /// Write everything as JSON Lines or as text to read.

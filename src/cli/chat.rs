@@ -114,7 +114,8 @@ fn paragraphs(entry: &Entry) -> Vec<String> {
         notes => Some(format!("({})", notes.join(", "))),
     };
     if let Some(said) = &entry.announcement {
-        let sentence = [Some(format!("* {} {said}", entry.author)), notes];
+        let who = if entry.from_me { "You" } else { &entry.author };
+        let sentence = [Some(format!("* {who} {said}")), notes];
         return vec![sentence.into_iter().flatten().collect::<Vec<_>>().join(" ")];
     }
     let mut texts: Vec<String> = entry.subject.iter().chain(&entry.text).cloned().collect();
@@ -132,7 +133,7 @@ fn paragraphs(entry: &Entry) -> Vec<String> {
     }
     match texts.first_mut() {
         Some(first) => *first = format!("{}: {first}", entry.author),
-        None => texts.push(format!("{}: (nothing to show)", entry.author)),
+        None => texts.push(format!("{}: (no text)", entry.author)),
     }
     texts
 }
@@ -140,7 +141,7 @@ fn paragraphs(entry: &Entry) -> Vec<String> {
 fn quoted(quote: &Quote) -> String {
     match (&quote.author, &quote.text) {
         (None, _) => "a message that the archive does not have".to_owned(),
-        (Some(author), None) => format!("{author}: (nothing to show)"),
+        (Some(author), None) => format!("{author}: (no text)"),
         (Some(author), Some(text)) => format!("{author}: {text}"),
     }
 }
@@ -231,13 +232,19 @@ mod tests {
             announcement: Some("added Bob".to_owned()),
             ..entry("2025-03-03T09:42:00Z", "Ann", None)
         };
+        let own = Entry {
+            from_me: true,
+            announcement: Some("left".to_owned()),
+            ..entry("2025-03-03T09:42:30Z", "Me", None)
+        };
         let nothing = entry("2025-03-03T09:43:00Z", "Ann", None);
 
-        let shown = chat(&[unsent, added, nothing], 80);
+        let shown = chat(&[unsent, added, own, nothing], 80);
 
         assert!(shown.contains("09:41 Ann: (unsent)\n"), "{shown}");
         assert!(shown.contains("09:42 * Ann added Bob\n"), "{shown}");
-        assert!(shown.contains("09:43 Ann: (nothing to show)\n"), "{shown}");
+        assert!(shown.contains("09:42 * You left\n"), "{shown}");
+        assert!(shown.contains("09:43 Ann: (no text)\n"), "{shown}");
     }
 
     #[test]

@@ -107,15 +107,16 @@ impl<'a, P: Copy + PartialEq> Phases<'a, P> {
 
 /// A bar without colours; its length is unknown until it is told.
 fn bar(work: &'static str, things: &'static str) -> ProgressBar {
-    let target = ProgressDrawTarget::stderr_with_hz(DRAWS_A_SECOND);
-    let bar = ProgressBar::with_draw_target(None, target);
-    let template = "{prefix} {wide_bar} {human_pos} of {human_len} {msg}, {per_sec}, {eta} left";
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+    let template = "{prefix} {wide_bar} {human_pos} of {human_len} {msg}, {eta} left";
     let style = ProgressStyle::with_template(template)
         .unwrap_or_else(|_template| ProgressStyle::default_bar())
         .progress_chars("=> ");
     bar.set_style(style);
     bar.set_prefix(work);
     bar.set_message(things);
+    // Only now: nothing of it is drawn before it says something.
+    bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(DRAWS_A_SECOND));
     bar
 }
 

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 pub(crate) mod chatdb;
+pub(crate) mod home;
 
 /// A file of the material that real systems gave us, which is kept outside of the project: below `FOOTBRIDGE_SHARED`, or
 /// `shared` beside the checkout. `None` where it is not there, which a continuous integration run does not accept.

@@ -1,6 +1,7 @@
 //! What was stored, in sentences.
 
 use crate::app::import::Tally;
+use crate::cli::numbers::count;
 use crate::cli::numbers::counted;
 
 /// A line for what is new, one for what changed, one for what needs a look; none if nothing is different.
@@ -13,30 +14,31 @@ pub(super) fn told(tally: &Tally) -> Vec<String> {
         (tally.new_conversations, "conversation"),
     ]);
     lines.extend(new.map(|new| format!("new: {new}")));
-    if tally.changed > 0 {
-        let reasons = [
-            (tally.edited, "edited or unsent"),
-            (tally.receipts, "sent, delivered or read"),
-            (tally.moved, "in another conversation"),
-            (tally.deleted, "deleted or restored"),
-            (tally.attachments, "with other files"),
-        ];
-        let reasons: Vec<String> = reasons
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, reason)| format!("{} {reason}", crate::cli::numbers::count(*count)))
-            .collect();
-        let mut line = format!("changed: {}", counted(tally.changed, "message"));
-        if !reasons.is_empty() {
-            line = format!("{line} ({})", reasons.join(", "));
-        }
-        lines.push(line);
+    let reasons = [
+        (tally.edited, "edited or unsent"),
+        (tally.receipts, "sent, delivered or read"),
+        (tally.moved, "in another conversation"),
+        (tally.deleted, "deleted or restored"),
+        (tally.attachments, "with other files"),
+    ];
+    let reasons: Vec<String> = reasons
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, reason)| format!("{} {reason}", count(*number)))
+        .collect();
+    let changed = listed(&[(tally.changed, "message")]).map(|changed| match reasons.as_slice() {
+        [] => changed,
+        reasons => format!("{changed} ({})", reasons.join(", ")),
+    });
+    let around = listed(&[(tally.changed_conversations, "conversation")]);
+    let changed: Vec<String> = changed.into_iter().chain(around).collect();
+    if !changed.is_empty() {
+        lines.push(format!("changed: {}", changed.join(", ")));
     }
-    let around = listed(&[
-        (tally.changed_conversations, "conversation"),
-        (tally.contacts, "card"),
-    ]);
-    lines.extend(around.map(|around| format!("new or changed: {around} of the address book")));
+    if tally.contacts > 0 {
+        let cards = counted(tally.contacts, "card");
+        lines.push(format!("address book: {cards} new or changed"));
+    }
     lines
 }
 

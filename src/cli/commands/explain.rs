@@ -29,6 +29,9 @@ pub(crate) fn run(args: &ExplainArgs, session: &mut Session<'_>) -> Result<Exit,
     Ok(Exit::Done)
 }
 
+/// Characters of a column that are shown; `--json` has all of it.
+const SHOWN: usize = 160;
+
 fn account(out: &mut String, explained: &Explained, calendar: &Calendar, columns: usize) {
     let mut line = |lead: &str, text: &str| wrap(out, lead, &Clean::line(text), columns);
     let kind = explained.kind.unwrap_or("never held");
@@ -65,10 +68,15 @@ fn account(out: &mut String, explained: &Explained, calendar: &Calendar, columns
         line("  ", &source);
         let widest = record.columns.iter().map(|(name, _)| name.len()).max();
         for (name, value) in &record.columns {
-            line(
-                &format!("    {name:<0$}  ", widest.unwrap_or(0).min(30)),
-                value,
-            );
+            let name = Clean::line(name);
+            let lead = format!("    {name:<0$}  ", widest.unwrap_or(0).min(30));
+            match value.char_indices().nth(SHOWN) {
+                Some((end, _)) => {
+                    let begin = value.get(..end).unwrap_or_default();
+                    line(&lead, &format!("{begin}\u{2026}"));
+                }
+                None => line(&lead, value),
+            }
         }
     }
     if !explained.related.is_empty() {

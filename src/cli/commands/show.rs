@@ -34,10 +34,7 @@ pub(crate) fn run(args: &ShowArgs, session: &mut Session<'_>) -> Result<Exit, Fa
     }
     session.out.flush()?;
     if shown.more {
-        report::note(&format!(
-            "these are the latest {}; `--limit 0` shows all, `--until` goes back",
-            shown.entries.len()
-        ));
+        report::note("earlier messages are left out; `--limit 0` shows all, `--until` goes back");
     }
     Ok(Exit::Done)
 }

@@ -32,19 +32,26 @@ pub(crate) fn run(session: &mut Session<'_>) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+fn messages(status: &Status) -> String {
+    let calendar = Calendar::system();
+    let messages = count(status.messages);
+    match (status.first, status.last) {
+        (Some(first), Some(last)) => {
+            let (first, last) = (calendar.day(first), calendar.day(last));
+            format!("{messages}, {first} to {last}")
+        }
+        _ => messages,
+    }
+}
+
 /// A name and a text for each line; a line without a name goes on with the one before.
 fn rows(status: &Status) -> Vec<(&'static str, String)> {
-    let calendar = Calendar::system();
     let file = status.file.as_deref().unwrap_or("in memory");
     let mut rows = vec![
         ("archive", format!("{file}, {}", size(status.file_bytes))),
-        ("messages", counted(status.messages, "message")),
+        ("messages", messages(status)),
+        ("", counted(status.conversations, "conversation")),
     ];
-    if let (Some(first), Some(last)) = (status.first, status.last) {
-        let (first, last) = (calendar.minute(first), calendar.minute(last));
-        rows.push(("", format!("{first} to {last}")));
-    }
-    rows.push(("", counted(status.conversations, "conversation")));
     rows.push((
         "people",
         counted(status.contacts, "card") + " of the address book",
@@ -100,7 +107,7 @@ fn attachments(status: &Status) -> String {
         return "none".to_owned();
     }
     format!(
-        "{}, {} of them on the disk ({})",
+        "{}, of which {} have their file on the disk ({})",
         count(status.attachments),
         count(status.held),
         size(status.held_bytes)
