@@ -20,6 +20,9 @@ use crate::cli::when::parse_here;
 /// The variable is read by `app::config`; clap's own `env` would read it here.
 const DATA_HELP: &str = "Archive file [default: FOOTBRIDGE_DATA, else the platform's data folder]";
 
+/// Above the flags that every command has.
+const GLOBAL: &str = "For every command";
+
 const DECODE_EXAMPLE: &str = "\
 To cut a blob out of a copy of the database:
   sqlite3 chat.db \"SELECT writefile('blob', attributedBody)
@@ -45,11 +48,11 @@ Examples:
 )]
 pub struct Arguments {
     /// The archive file.
-    #[arg(long, global = true, value_name = "FILE", help = DATA_HELP)]
+    #[arg(long, global = true, value_name = "FILE", help = DATA_HELP, help_heading = GLOBAL)]
     pub data: Option<PathBuf>,
 
     /// Print one JSON object a line instead of text.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
 
     /// What to do.
