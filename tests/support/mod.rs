@@ -1,11 +1,21 @@
 //! What several tests need. Each of them uses its own part.
 
 #![allow(dead_code, reason = "each test uses its own part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test stops at the first surprise"
+)]
 
 use std::path::PathBuf;
 
 pub(crate) mod chatdb;
 pub(crate) mod home;
+pub(crate) mod document;
+pub(crate) mod samples;
+pub(crate) mod stored;
 
 /// A file of the material that real systems gave us, which is kept outside of the project: below `FOOTBRIDGE_SHARED`, or
 /// `shared` beside the checkout. `None` where it is not there, which a continuous integration run does not accept.
