@@ -133,6 +133,7 @@ pub fn import(
         directory,
         people,
         writer: &writer,
+        page_rows: options.pace.rows,
         on_progress,
     };
     if is_first {
@@ -174,6 +175,8 @@ struct Pass<'a> {
     directory: Directory,
     people: Ownership,
     writer: &'a Writer,
+    /// Messages of one page at most: a page is never split between commits.
+    page_rows: usize,
     on_progress: OnProgress<'a>,
 }
 
@@ -188,19 +191,23 @@ impl Pass<'_> {
     fn read_all(&mut self, database: &mut ChatDb, start: &Cursor) -> Result<(), IngestError> {
         let total = rowid(database.max_rowid()?);
         let mut after = start.scanned;
+        let mut waiting = Vec::new().into_iter();
+        let page_rows = self.page_rows;
         let read = || {
-            let Some(from) = after else { return Ok(None) };
-            let slice = database.slice(from, Detail::Full)?;
-            after = (!slice.end).then_some(slice.last);
-            Ok((!slice.rows.is_empty()).then_some(slice))
+            if let Some(from) = after.filter(|_| waiting.as_slice().is_empty()) {
+                let slice = database.slice(from, Detail::Full)?;
+                after = (!slice.end).then_some(slice.last);
+                waiting = pages(slice.rows, page_rows).into_iter();
+            }
+            Ok(waiting.next())
         };
         let (files, directory, on_progress) = (self.files, self.directory, self.on_progress);
-        let decode = |slice: Slice| {
-            let last = slice.last;
-            let mut decoded = decode_rows(slice.rows, files, &directory)?;
+        let decode = |rows: Vec<SourceRow>| {
+            let last = rows.last().map_or(start.scanned, |row| Some(row.rowid));
+            let mut decoded = decode_rows(rows, files, &directory)?;
             decoded.page.cursor = Some(Cursor {
                 inputs: start.inputs,
-                scanned: Some(last),
+                scanned: last,
             });
             Ok((decoded, last))
         };
@@ -208,7 +215,7 @@ impl Pass<'_> {
             self.send(decoded)?;
             on_progress(Progress {
                 phase: Phase::Reading,
-                done: rowid(last),
+                done: last.map_or(0, rowid),
                 total,
             });
             Ok(())
@@ -221,8 +228,10 @@ impl Pass<'_> {
         let total = rowid(database.max_rowid()?);
         let mut after = Some(i64::MIN);
         let (files, directory, on_progress) = (self.files, self.directory, self.on_progress);
+        let mut waiting = Vec::new().into_iter();
+        let page_rows = self.page_rows;
         let read = || {
-            while let Some(from) = after {
+            while let Some(from) = after.filter(|_| waiting.as_slice().is_empty()) {
                 let slice = database.slice(from, Detail::Outline)?;
                 after = (!slice.end).then_some(slice.last);
                 on_progress(Progress {
@@ -232,10 +241,10 @@ impl Pass<'_> {
                 });
                 let changed = changed(&snapshot, &slice)?;
                 if !changed.is_empty() {
-                    return Ok(Some(database.rows(&changed)?));
+                    waiting = pages(database.rows(&changed)?, page_rows).into_iter();
                 }
             }
-            Ok(None)
+            Ok(waiting.next())
         };
         pipeline::run(
             read,
@@ -276,6 +285,16 @@ fn decode_rows(
         page.messages.push(Prepared::new(change, DECODER_VERSION)?);
     }
     Ok(Decoded { page, own })
+}
+
+/// Rows as pages, none of them larger than one commit may be.
+fn pages(mut rows: Vec<SourceRow>, page_rows: usize) -> Vec<Vec<SourceRow>> {
+    let mut pages = Vec::new();
+    while !rows.is_empty() {
+        let rest = rows.split_off(rows.len().min(page_rows.max(1)));
+        pages.push(std::mem::replace(&mut rows, rest));
+    }
+    pages
 }
 
 /// ROWIDs of rows that are not held as they are now. A row without a usable GUID is always looked at.
