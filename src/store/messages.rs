@@ -19,6 +19,7 @@ use crate::store::guid::GuidKey;
 use crate::store::page::Prepared;
 use crate::store::transaction::Transaction;
 use crate::store::transaction::find;
+use crate::store::transaction::value;
 use crate::store::value::ChangeKind;
 use crate::store::value::ParkedRow;
 use crate::store::value::QuarantineRow;
@@ -59,9 +60,8 @@ impl Transaction<'_> {
         };
         let files = mem::take(&mut message.attachments);
         let (attachments, files_changed) = self.apply_attachments(row, files)?;
-        self.last_sent = message.times.sent.or(self.last_sent);
         let stored = StoredMessage {
-            time: self.sort_time(&message, &incoming),
+            time: self.sort_time(&message, &incoming)?,
             conversation: incoming.home,
             also_in: incoming.also_in,
             first_seen: incoming
@@ -134,23 +134,38 @@ impl Transaction<'_> {
 
     /// Where a message stands in the order (D5): when it was sent, but not after it was seen; fixed unless the time of
     /// sending itself is corrected.
-    fn sort_time(&self, message: &Message, incoming: &Incoming) -> AppleTime {
-        if let Some((_, old)) = &incoming.known
-            && (old.message.times.sent == message.times.sent || message.times.sent.is_none())
-        {
-            return old.time;
-        }
-        let first_seen = incoming
-            .known
-            .as_ref()
-            .map_or(self.now, |(_, old)| old.first_seen);
-        let latest = first_seen.plus(FUTURE_TOLERANCE);
-        message
-            .times
-            .sent
-            .or(self.last_sent)
+    fn sort_time(
+        &mut self,
+        message: &Message,
+        incoming: &Incoming,
+    ) -> Result<AppleTime, StoreError> {
+        let sent = message.times.sent;
+        let (sent, first_seen) = match &incoming.known {
+            Some((_, old)) if sent.is_none() || sent == old.message.times.sent => {
+                return Ok(old.time);
+            }
+            Some((_, old)) => (sent, old.first_seen),
+            None if sent.is_some() => (sent, self.now),
+            None => (self.time_before()?, self.now),
+        };
+        Ok(sent
             .unwrap_or(first_seen)
-            .min(latest)
+            .min(first_seen.plus(FUTURE_TOLERANCE)))
+    }
+
+    /// The time of the message that arrived last, for one that has none (MS-5): however many came with it.
+    fn time_before(&mut self) -> Result<Option<AppleTime>, StoreError> {
+        use redb::ReadableTable;
+
+        if self.last_time.is_none() {
+            let last = self.tables.messages.last();
+            let last = last.map_err(|error| StoreError::from_redb("reading", error))?;
+            if let Some((_, bytes)) = last {
+                let last: StoredMessage = value("messages", bytes.value())?;
+                self.last_time = Some(last.time);
+            }
+        }
+        Ok(self.last_time)
     }
 
     fn insert_message(
@@ -165,6 +180,7 @@ impl Transaction<'_> {
         let number = self.log(ChangeKind::Message, row);
         (stored.first_change, stored.last_change) = (number, number);
         self.tally.count_new(&stored);
+        self.last_time = Some(stored.time);
         self.add_message(row, &stored, source, record, fingerprint)?;
         self.insert_guid(&stored.message.guid, row)?;
         self.waiting.by_time.push((stored.time.nanos(), row.0));

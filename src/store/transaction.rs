@@ -159,8 +159,8 @@ pub struct Transaction<'tx> {
     pub(super) self_chats: HashMap<RowId, bool>,
     pub(super) index: IndexBlock,
     pub(super) tally: Tally,
-    /// The time of the message before, for one that has none (MS-5).
-    pub(super) last_sent: Option<AppleTime>,
+    /// The time of the message that arrived last, once it is known.
+    pub(super) last_time: Option<AppleTime>,
     next_row: u64,
     next_change: u64,
     value: Vec<u8>,
@@ -186,7 +186,7 @@ impl<'tx> Transaction<'tx> {
             self_chats: HashMap::default(),
             index: IndexBlock::default(),
             tally: Tally::default(),
-            last_sent: None,
+            last_time: None,
             next_row,
             next_change,
             value: Vec::new(),
