@@ -3,7 +3,7 @@
 //! One snapshot is copied table by table, in key order, into a fresh file under a temporary name: pages come out full,
 //! and the copy appears under its own name only once it is complete.
 
-use std::fs;
+use std::io;
 use std::ops::Bound;
 use std::path::Path;
 
@@ -14,7 +14,6 @@ use redb::Value;
 
 use crate::store::Store;
 use crate::store::db;
-use crate::store::db::Absent;
 use crate::store::db::begin_write;
 use crate::store::error::StoreError;
 use crate::store::migrate::GENERATION;
@@ -43,43 +42,25 @@ impl Store {
     /// [`StoreError::Io`] when the file exists or cannot be written, [`StoreError::DiskFull`], and what reading can
     /// cause. An unfinished copy is removed.
     pub fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        let failed = |source| StoreError::io("writing a copy of", source);
         if to.exists() {
-            let source = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
-            return Err(StoreError::Io {
-                attempted: "writing a copy of",
-                source,
-            });
+            return Err(failed(io::ErrorKind::AlreadyExists.into()));
         }
         let mut partial = to.as_os_str().to_owned();
         partial.push(".partial");
         let partial = Path::new(&partial);
+        db::discard(partial);
         let copied = self
             .snapshot()
-            .and_then(|snapshot| copy_all(&snapshot, partial));
-        let copied = copied.and_then(|()| {
-            fs::rename(partial, to).map_err(|source| StoreError::Io {
-                attempted: "writing a copy of",
-                source,
-            })
-        });
-        if copied.is_err()
-            && let Err(error) = fs::remove_file(partial)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!(%error, "unfinished copy not removed");
-        }
+            .and_then(|snapshot| copy_all(&snapshot, partial))
+            .and_then(|()| db::publish(partial, to).map_err(failed));
+        db::discard(partial);
         copied
     }
 }
 
 fn copy_all(from: &Snapshot, to: &Path) -> Result<(), StoreError> {
-    if to.exists() {
-        fs::remove_file(to).map_err(|source| StoreError::Io {
-            attempted: "writing a copy of",
-            source,
-        })?;
-    }
-    let copy = db::open(to, Absent::Create)?;
+    let copy = db::create_empty(to)?;
     let database = &copy;
     {
         let tx = begin_write(database)?;
@@ -150,7 +131,7 @@ fn renew_generation(database: &redb::Database) -> Result<(), StoreError> {
     let mut generation = [0; 8];
     getrandom::fill(&mut generation).map_err(|error| StoreError::Io {
         attempted: "drawing a random number for",
-        source: std::io::Error::other(error.to_string()),
+        source: io::Error::other(error.to_string()),
     })?;
     let tx = begin_write(database)?;
     {

@@ -42,34 +42,25 @@ pub enum Absent {
 ///
 /// [`StoreError::Absent`], [`StoreError::Locked`], [`StoreError::Foreign`], [`StoreError::Damaged`],
 /// [`StoreError::Io`].
-pub(super) fn open(path: &Path, absent: Absent) -> Result<Database, StoreError> {
-    let is_new = match is_redb(path) {
-        Ok(true) => false,
+pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
+    match is_redb(path) {
+        Ok(true) => {}
         Ok(false) => {
             return Err(StoreError::Foreign {
                 path: path.to_owned(),
             });
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match absent {
-            Absent::Create => true,
-            Absent::Refuse => {
-                return Err(StoreError::Absent {
-                    path: path.to_owned(),
-                });
-            }
-        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(StoreError::Absent {
+                path: path.to_owned(),
+            });
+        }
         Err(source) => {
             return Err(StoreError::Io {
                 attempted: "opening",
                 source,
             });
         }
-    };
-    if is_new {
-        make_private(path).map_err(|source| StoreError::Io {
-            attempted: "creating",
-            source,
-        })?;
     }
     let mut waited = Duration::ZERO;
     loop {
@@ -83,17 +74,88 @@ pub(super) fn open(path: &Path, absent: Absent) -> Result<Database, StoreError> 
                     path: path.to_owned(),
                 });
             }
+            // It begins as redb's files do, so it was one.
             Err(DatabaseError::Storage(StorageError::Io(error)))
                 if error.kind() == io::ErrorKind::InvalidData =>
             {
-                return Err(StoreError::Foreign {
-                    path: path.to_owned(),
+                return Err(StoreError::Damaged {
+                    what: error.to_string(),
                 });
             }
             Err(error) => return Err(StoreError::from_redb("opening", error)),
             Ok(database) => return Ok(database),
         }
     }
+}
+
+/// Makes a file if there is none, with what `fill` puts into it, readable by its owner alone.
+///
+/// It is made under another name: a crash leaves no half-made file that looks like somebody else's. When two processes
+/// do this at once, the file of the first one stays.
+///
+/// # Errors
+///
+/// [`StoreError::DiskFull`], [`StoreError::Io`], and those of `fill`.
+pub(super) fn create(
+    path: &Path,
+    fill: impl FnOnce(&Database) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    if path.exists() {
+        return Ok(());
+    }
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(format!(".{}.new", std::process::id()));
+    let unfinished = Path::new(&unfinished);
+    let made = create_empty(unfinished).and_then(|database| fill(&database));
+    let published = made.and_then(|()| match publish(unfinished, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        published => published.map_err(|source| StoreError::io("creating", source)),
+    });
+    discard(unfinished);
+    published
+}
+
+/// Makes an empty database in a new file.
+///
+/// # Errors
+///
+/// [`StoreError::DiskFull`], [`StoreError::Io`], also when the file exists.
+pub(super) fn create_empty(path: &Path) -> Result<Database, StoreError> {
+    make_private(path).map_err(|source| StoreError::io("creating", source))?;
+    build(path).map_err(|error| StoreError::from_redb("creating", error))
+}
+
+/// Gives a finished file its name, for good, unless there is a file of that name. The name it had may remain.
+///
+/// # Errors
+///
+/// The operating system's; [`io::ErrorKind::AlreadyExists`] among them.
+pub(super) fn publish(finished: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(finished, path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !path.exists() => {
+            // A file system without links.
+            fs::rename(finished, path)?;
+        }
+        linked => linked?,
+    }
+    fs::File::open(folder_of(path))?.sync_all()
+}
+
+/// Removes a file that is of no use any more, if it is there.
+pub(super) fn discard(unfinished: &Path) {
+    match fs::remove_file(unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(%error, "unfinished file not removed");
+        }
+        Ok(()) | Err(_) => {}
+    }
+}
+
+/// The folder that a file is in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 /// Opens a storage backend: memory, or one that fails on purpose.
@@ -149,7 +211,7 @@ pub(super) fn begin_write(database: &Database) -> Result<WriteTransaction, Store
     Ok(transaction)
 }
 
-/// Whether a file begins as redb's do. An empty one counts: that is what a crash while creating it leaves behind.
+/// Whether a file begins as redb's do. An empty one counts: it can become one.
 fn is_redb(path: &Path) -> io::Result<bool> {
     let mut begin = Vec::with_capacity(MAGIC.len());
     fs::File::open(path)?
@@ -163,10 +225,8 @@ fn make_private(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     use std::os::unix::fs::OpenOptionsExt;
 
-    if let Some(folder) = path.parent()
-        && !folder.as_os_str().is_empty()
-        && !folder.exists()
-    {
+    let folder = folder_of(path);
+    if !folder.exists() {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -182,11 +242,7 @@ fn make_private(path: &Path) -> io::Result<()> {
 
 /// Refuses to write when too little space is left for it to end well (D8).
 pub(super) fn check_space(path: &Path) -> Result<(), StoreError> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let Ok(disk) = rustix::fs::statvfs(folder) else {
+    let Ok(disk) = rustix::fs::statvfs(folder_of(path)) else {
         // A file system that does not tell is not one that is full.
         return Ok(());
     };

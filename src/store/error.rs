@@ -102,6 +102,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// An answer of the operating system under the name of what was attempted.
+    pub(super) fn io(attempted: &'static str, source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::StorageFull {
+            return Self::DiskFull { attempted };
+        }
+        Self::Io { attempted, source }
+    }
+
     /// A redb error under the name of what was attempted.
     pub(super) fn from_redb(attempted: &'static str, error: impl Into<redb::Error>) -> Self {
         #[expect(
@@ -109,10 +117,7 @@ impl StoreError {
             reason = "redb's error type grows; the rest is told by its own text"
         )]
         match error.into() {
-            redb::Error::Io(source) if source.kind() == io::ErrorKind::StorageFull => {
-                Self::DiskFull { attempted }
-            }
-            redb::Error::Io(source) => Self::Io { attempted, source },
+            redb::Error::Io(source) => Self::io(attempted, source),
             redb::Error::PreviousIo => Self::AfterFailure,
             redb::Error::Corrupted(what) => Self::Damaged { what },
             redb::Error::TableTypeMismatch { table, .. } => Self::Damaged {

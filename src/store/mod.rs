@@ -84,7 +84,10 @@ impl Store {
     /// [`StoreError::Absent`], [`StoreError::Locked`], [`StoreError::Foreign`], [`StoreError::Newer`],
     /// [`StoreError::Damaged`], [`StoreError::DiskFull`], [`StoreError::Io`].
     pub fn open(path: &Path, absent: Absent, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let database = db::open(path, absent)?;
+        if absent == Absent::Create {
+            db::create(path, |new| migrate::bring_up(new, clock.now()))?;
+        }
+        let database = db::open(path)?;
         Self::ready(database, clock, Some(path.to_owned()))
     }
 
