@@ -199,7 +199,7 @@ fn rich_message() -> StoredMessage {
         },
         subject: text("Subject"),
         body: Some(Body {
-            text: "Grüße \u{1f600}\u{fffc}".to_owned(),
+            text: "Gr\u{fc}\u{df}e \u{1f600}\u{fffc}".to_owned(),
             parts: vec![
                 part(0, PartContent::Text),
                 part(
