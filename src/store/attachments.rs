@@ -14,6 +14,9 @@ use crate::store::value::StoredAttachment;
 
 impl Transaction<'_> {
     /// Stores the files of a message. Answers their rows in order, and whether any of them is not what it was.
+    ///
+    /// A file that another message has too belongs to the one that brought it: what this one says of it, such as its
+    /// part, is not stored, or each import would turn it around.
     pub(super) fn apply_attachments(
         &mut self,
         message: RowId,
@@ -24,7 +27,9 @@ impl Transaction<'_> {
         for attachment in files {
             let known = self.attachment_with(&attachment)?;
             let row = known.unwrap_or_else(|| self.new_row());
-            changed |= self.store_attachment(row, message, attachment)?;
+            if known.is_none() || self.owner_of(row, message)? == message {
+                changed |= self.store_attachment(row, message, attachment)?;
+            }
             if !rows.contains(&row) {
                 rows.push(row);
             }
@@ -51,6 +56,16 @@ impl Transaction<'_> {
         self.tally.changed += 1;
         self.tally.attachments += 1;
         self.put_message(held.message, &message)
+    }
+
+    /// The message that an attachment belongs to: the one that brought it, as long as it has it, else `next`.
+    fn owner_of(&self, row: RowId, next: RowId) -> Result<RowId, StoreError> {
+        let held: Option<StoredAttachment> = find(&self.tables.attachments, "attachments", row.0)?;
+        let Some(owner) = held.map(|held| held.message).filter(|owner| *owner != next) else {
+            return Ok(next);
+        };
+        let is_theirs = self.message(owner)?.attachments.contains(&row);
+        Ok(if is_theirs { owner } else { next })
     }
 
     /// The row of an attachment that is held under either of its GUIDs.
@@ -85,7 +100,6 @@ impl Transaction<'_> {
         } else {
             attachment.state = self.count_failure(row, attachment.state)?;
         }
-        let message = held.as_ref().map_or(message, |held| held.message);
         let stored = StoredAttachment {
             message,
             attachment,
