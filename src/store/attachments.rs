@@ -59,7 +59,7 @@ impl Transaction<'_> {
     }
 
     /// The message that an attachment belongs to: the one that brought it, as long as it has it, else `next`.
-    fn owner_of(&self, row: RowId, next: RowId) -> Result<RowId, StoreError> {
+    fn owner_of(&mut self, row: RowId, next: RowId) -> Result<RowId, StoreError> {
         let held: Option<StoredAttachment> = find(&self.tables.attachments, "attachments", row.0)?;
         let Some(owner) = held.map(|held| held.message).filter(|owner| *owner != next) else {
             return Ok(next);

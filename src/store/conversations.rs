@@ -10,10 +10,12 @@ use crate::store::error::StoreError;
 use crate::store::transaction::Transaction;
 use crate::store::transaction::find;
 use crate::store::transaction::put;
+use crate::store::transaction::value;
 use crate::store::value::ChangeKind;
 use crate::store::value::Head;
 use crate::store::value::StoredChat;
 use crate::store::value::StoredConversation;
+use crate::store::value::StoredMessage;
 
 impl Head {
     /// Counts one more message.
@@ -151,7 +153,8 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Two conversations turned out to be one: the messages of the younger move to the older (D19).
+    /// Two conversations turned out to be one: everything of the younger one is the older one's now (D19). Messages
+    /// elsewhere that name the younger one as another home are seen to by [`Self::forget_united`].
     fn unite(&mut self, younger: RowId, older: RowId) -> Result<(), StoreError> {
         use redb::ReadableTable;
 
@@ -210,6 +213,55 @@ impl Transaction<'_> {
                 .map_err(failed)?;
         }
         self.alias_cache.clear();
+        let mut chats = Vec::new();
+        for entry in self.tables.chats.iter().map_err(failed)? {
+            let (guid, bytes) = entry.map_err(failed)?;
+            let chat: StoredChat = value("chats", bytes.value())?;
+            if chat.conversation == younger {
+                chats.push((guid.value().to_owned(), chat));
+            }
+        }
+        for (guid, mut chat) in chats {
+            chat.conversation = older;
+            let (table, buffer) = (&mut self.tables.chats, &mut Vec::new());
+            put(table, "chats", guid.as_str(), &chat, buffer)?;
+        }
+        self.united.insert(younger, older);
+        Ok(())
+    }
+
+    /// Names the conversations that took the place of others wherever messages name those as other homes. Reads every
+    /// message, once for all conversations of a page: that conversations are united is rare.
+    pub(super) fn forget_united(&mut self) -> Result<(), StoreError> {
+        use redb::ReadableTable;
+
+        let failed = |error| StoreError::from_redb("reading", error);
+        let united = std::mem::take(&mut self.united);
+        if united.is_empty() {
+            return Ok(());
+        }
+        let mut found = Vec::new();
+        for entry in self.tables.messages.iter().map_err(failed)? {
+            let (row, bytes) = entry.map_err(failed)?;
+            let message: StoredMessage = value("messages", bytes.value())?;
+            if message.also_in.iter().any(|also| united.contains_key(also)) {
+                found.push((RowId(row.value()), message));
+            }
+        }
+        for (row, old) in found {
+            let mut new = old.clone();
+            new.also_in.clear();
+            for also in &old.also_in {
+                let mut also = *also;
+                while let Some(older) = united.get(&also) {
+                    also = *older;
+                }
+                if Some(also) != new.conversation && !new.also_in.contains(&also) {
+                    new.also_in.push(also);
+                }
+            }
+            self.update_message(row, &old, new, false)?;
+        }
         Ok(())
     }
 

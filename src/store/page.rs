@@ -131,6 +131,7 @@ impl Transaction<'_> {
         for conversation in page.conversations {
             self.apply_conversation(conversation)?;
         }
+        self.forget_united()?;
         if has_people {
             self.apply_merges()?;
         }

@@ -157,6 +157,8 @@ pub struct Transaction<'tx> {
     pub(super) heads: BTreeMap<RowId, Head>,
     pub(super) alias_cache: HashMap<Alias, Option<RowId>, RandomState>,
     pub(super) self_chats: HashMap<RowId, bool>,
+    /// Conversations that were united in this page, and with which.
+    pub(super) united: BTreeMap<RowId, RowId>,
     pub(super) index: IndexBlock,
     pub(super) tally: Tally,
     /// The time of the message that arrived last, once it is known.
@@ -184,6 +186,7 @@ impl<'tx> Transaction<'tx> {
             heads: BTreeMap::new(),
             alias_cache: HashMap::default(),
             self_chats: HashMap::default(),
+            united: BTreeMap::new(),
             index: IndexBlock::default(),
             tally: Tally::default(),
             last_time: None,
