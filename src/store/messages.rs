@@ -60,6 +60,12 @@ impl Transaction<'_> {
         };
         let files = mem::take(&mut message.attachments);
         let (attachments, files_changed) = self.apply_attachments(row, files)?;
+        if message.times.deleted.is_none()
+            && let Some((_, old)) = &incoming.known
+            && self.says_nothing_new(row, origin.source, fingerprint)?
+        {
+            message.times.deleted = old.message.times.deleted;
+        }
         let stored = StoredMessage {
             time: self.sort_time(&message, &incoming)?,
             conversation: incoming.home,
@@ -97,22 +103,30 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Whether a record says nothing new about a held message: then a deletion that the archive found out about is not
+    /// undone by it, for the record of a message that was deleted for good never changes again.
+    fn says_nothing_new(
+        &self,
+        row: RowId,
+        source: SourceKind,
+        fingerprint: u64,
+    ) -> Result<bool, StoreError> {
+        use redb::ReadableTable;
+
+        let held = self.tables.fingerprints.get((row.0, source.number()));
+        let held = held.map_err(|error| StoreError::from_redb("reading", error))?;
+        Ok(held.is_some_and(|held| held.value() == fingerprint))
+    }
+
     /// Which row a message is, and where it belongs.
     fn recognise(
         &mut self,
         message: &Message,
         placement: &Placement,
     ) -> Result<Incoming, StoreError> {
-        let mut homes = Vec::new();
-        for alias in &placement.candidates {
-            if let Some(conversation) = self.resolve(alias)?
-                && !homes.contains(&conversation)
-            {
-                homes.push(conversation);
-            }
-        }
-        let mut homes = homes.into_iter();
+        let mut homes = self.homes(placement)?.into_iter();
         let home = homes.next();
+        let also_in = homes.collect();
         let mut known = None;
         for row in self.messages_with(&message.guid)? {
             let held = self.message(row)?;
@@ -121,15 +135,38 @@ impl Transaction<'_> {
                 break;
             }
         }
+        if let (None, Some((_, held))) = (home, &known)
+            && held.conversation.is_some()
+        {
+            // That the source names no conversation any more is no reason to hide where it was.
+            return Ok(Incoming {
+                home: held.conversation,
+                also_in: held.also_in.clone(),
+                known,
+            });
+        }
         if known.is_none() && self.new_guids.contains_key(&GuidKey::of(&message.guid).0) {
             // A second message with this GUID: the first must be where look-ups find it.
             self.flush()?;
         }
         Ok(Incoming {
             home,
-            also_in: homes.collect(),
+            also_in,
             known,
         })
+    }
+
+    /// The conversations that a message belongs to, its home first; none for one that is to be parked.
+    pub(super) fn homes(&mut self, placement: &Placement) -> Result<Vec<RowId>, StoreError> {
+        let mut homes = Vec::new();
+        for alias in &placement.candidates {
+            if let Some(conversation) = self.resolve(alias)?
+                && !homes.contains(&conversation)
+            {
+                homes.push(conversation);
+            }
+        }
+        Ok(homes)
     }
 
     /// Where a message stands in the order (D5): when it was sent, but not after it was seen; fixed unless the time of
@@ -341,9 +378,10 @@ impl Transaction<'_> {
         placement: Placement,
     ) -> Result<(), StoreError> {
         if stored.conversation.is_none() {
+            let before: Option<ParkedRow> = find(&self.tables.parked, "parked", row.0)?;
             let parked = ParkedRow {
                 placement,
-                since: self.now,
+                since: before.map_or(self.now, |before| before.since),
             };
             Self::put_row(&mut self.tables.parked, "parked", row, &parked)
         } else {

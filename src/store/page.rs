@@ -222,19 +222,12 @@ impl Transaction<'_> {
             parked.push((RowId(row.value()), entry));
         }
         for (row, entry) in parked {
-            let mut homes = Vec::new();
-            for alias in &entry.placement.candidates {
-                homes.extend(self.resolve(alias)?);
-            }
-            let Some(home) = homes.first() else { continue };
+            let mut homes = self.homes(&entry.placement)?.into_iter();
+            let Some(home) = homes.next() else { continue };
             let old = self.message(row)?;
             let mut new = old.clone();
-            new.conversation = Some(*home);
-            new.also_in = homes
-                .iter()
-                .copied()
-                .filter(|other| other != home)
-                .collect();
+            new.conversation = Some(home);
+            new.also_in = homes.collect();
             self.tables.parked.remove(row.0).map_err(failed)?;
             self.update_message(row, &old, new, false)?;
         }
