@@ -201,7 +201,8 @@ impl Pass<'_> {
             }
             Ok(waiting.next())
         };
-        let (files, directory, on_progress) = (self.files, self.directory, self.on_progress);
+        let (files, directory, on_progress) =
+            (self.files, self.directory.clone(), self.on_progress);
         let decode = |rows: Vec<SourceRow>| {
             let last = rows.last().map_or(start.scanned, |row| Some(row.rowid));
             let mut decoded = decode_rows(rows, files, &directory)?;
@@ -227,7 +228,8 @@ impl Pass<'_> {
         let snapshot = self.store.snapshot()?;
         let total = rowid(database.max_rowid()?);
         let mut after = Some(i64::MIN);
-        let (files, directory, on_progress) = (self.files, self.directory, self.on_progress);
+        let (files, directory, on_progress) =
+            (self.files, self.directory.clone(), self.on_progress);
         let mut waiting = Vec::new().into_iter();
         let page_rows = self.page_rows;
         let read = || {

@@ -85,7 +85,7 @@ impl Store {
     /// [`StoreError::Damaged`], [`StoreError::DiskFull`], [`StoreError::Io`].
     pub fn open(path: &Path, absent: Absent, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         if absent == Absent::Create {
-            db::create(path, |new| migrate::bring_up(new, clock.now()))?;
+            db::create(path, |new| migrate::bring_up(new, path, clock.now()))?;
         }
         let database = db::open(path)?;
         Self::ready(database, clock, Some(path.to_owned()))

@@ -12,10 +12,10 @@
 use std::path::PathBuf;
 
 pub(crate) mod chatdb;
-pub(crate) mod home;
 pub(crate) mod disk;
 pub(crate) mod document;
 pub(crate) mod history;
+pub(crate) mod home;
 pub(crate) mod samples;
 pub(crate) mod stored;
 

@@ -53,7 +53,7 @@ const SEND_LATER: i64 = 2;
 const KEPT: i64 = 3;
 
 /// What one must know besides a row to say who is meant by an address.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Directory {
     /// Where numbers without `+` are meant to be (D10).
     pub region: Region,
