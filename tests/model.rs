@@ -679,12 +679,12 @@ fn compare(subject: &Subject, model: &Model, since: ChangeNumber) {
                 .filter(|entry| entry.2 == 0)
                 .map(|entry| entry.0)
         };
-        let head = Head {
+        let totals = Head {
             messages: times().count() as u64,
             oldest: times().min(),
             newest: times().max(),
         };
-        assert_eq!(snapshot.head(*row).unwrap(), head);
+        assert_eq!(snapshot.head(*row).unwrap(), totals);
         let (service, united) = &model.conversations[conversation];
         let held = snapshot.conversation(*row).unwrap();
         assert_eq!(held.conversation.service.as_ref(), Some(service));
@@ -720,10 +720,15 @@ fn compare(subject: &Subject, model: &Model, since: ChangeNumber) {
         assert_eq!(is_tombstone, model.tombstones.contains(&guid));
     }
 
+    compare_words(&snapshot, model, number);
+    compare_changes(&snapshot, subject, model, since, &rows);
+}
+
+fn compare_words(snapshot: &Snapshot, model: &Model, number: impl Fn(RowId) -> usize) {
     for word in 0..6 {
         let query = Query::parse(&format!("word{word}")).unwrap();
         let found = snapshot.candidates(&query, &|_| Vec::new()).unwrap();
-        let found: BTreeSet<usize> = found.into_iter().map(number).collect();
+        let found: BTreeSet<usize> = found.into_iter().map(&number).collect();
         let text = format!("word{word} same");
         let has_word = |held: &ModelMessage| {
             held.message
@@ -742,7 +747,6 @@ fn compare(subject: &Subject, model: &Model, since: ChangeNumber) {
                 .all(|number| found.contains(&number))
         );
     }
-    compare_changes(&snapshot, subject, model, since, &rows);
 }
 
 fn compare_message(
@@ -786,11 +790,11 @@ fn compare_changes(
     let numbers: Vec<u64> = changes.iter().map(|(number, _)| number.0).collect();
     let count = numbers.len() as u64;
     assert_eq!(numbers, (since.0 + 1..=since.0 + count).collect::<Vec<_>>());
-    let changed: BTreeSet<RowId> = changes.iter().map(|(_, entry)| entry.row).collect();
+    let touched: BTreeSet<RowId> = changes.iter().map(|(_, entry)| entry.row).collect();
     let messages = model.changed_messages.iter().map(|number| rows[*number]);
     let conversations = model.changed_conversations.iter();
     let conversations = conversations.map(|number| subject.conversations[*number]);
-    assert_eq!(changed, messages.chain(conversations).collect());
+    assert_eq!(touched, messages.chain(conversations).collect());
     for (number, row) in rows.iter().enumerate() {
         let held = snapshot.message(*row).unwrap();
         let is_changed = model.changed_messages.contains(&number);
