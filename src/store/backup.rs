@@ -27,7 +27,7 @@ const ROWS: usize = 200_000;
 /// Copies the rows of one table, a transaction for every so many.
 macro_rules! copy {
     ($database:ident, $from:expr, $table:ident) => {
-        copy_table($database, &$from, |tx| {
+        copy_table($database, $from, |tx| {
             tx.open_table(tables::$table)
                 .map_err(|error| StoreError::from_redb("opening a table of", error))
         })?;
@@ -61,42 +61,42 @@ impl Store {
 
 fn copy_all(from: &Snapshot, to: &Path) -> Result<(), StoreError> {
     let copy = db::create_empty(to)?;
-    let database = &copy;
+    let (from, database) = (&from.tables, &copy);
     {
         let tx = begin_write(database)?;
         drop(Tables::open(&tx)?);
         tx.commit()
             .map_err(|error| StoreError::from_redb("committing to", error))?;
     }
-    copy!(database, from.counters, COUNTERS);
-    copy!(database, from.cursors, CURSORS);
-    copy!(database, from.messages, MESSAGES);
-    copy!(database, from.records, RECORDS);
-    copy!(database, from.fingerprints, FINGERPRINTS);
-    copy!(database, from.guids, GUIDS);
-    copy!(database, from.guid_others, GUID_OTHERS);
-    copy!(database, from.timeline, TIMELINE);
-    copy!(database, from.by_time, BY_TIME);
-    copy!(database, from.relations, RELATIONS);
-    copy!(database, from.conversations, CONVERSATIONS);
-    copy!(database, from.heads, CONVERSATION_HEADS);
-    copy!(database, from.aliases, ALIASES);
-    copy!(database, from.chats, CHATS);
-    copy!(database, from.merges, MERGES);
-    copy!(database, from.handles, HANDLES);
-    copy!(database, from.contacts, CONTACTS);
-    copy!(database, from.attachments, ATTACHMENTS);
-    copy!(database, from.attachment_guids, ATTACHMENT_GUIDS);
-    copy!(database, from.wanted, ATTACHMENTS_WANTED);
-    copy!(database, from.parked, PARKED);
-    copy!(database, from.quarantine, QUARANTINE);
-    copy!(database, from.tombstones, TOMBSTONES);
-    copy!(database, from.failures, FAILURES);
-    copy!(database, from.changes, CHANGES);
-    copy!(database, from.search_terms, SEARCH_TERMS);
-    copy!(database, from.search_blocks, SEARCH_BLOCKS);
+    copy!(database, from.counters()?, COUNTERS);
+    copy!(database, from.cursors()?, CURSORS);
+    copy!(database, from.messages()?, MESSAGES);
+    copy!(database, from.records()?, RECORDS);
+    copy!(database, from.fingerprints()?, FINGERPRINTS);
+    copy!(database, from.guids()?, GUIDS);
+    copy!(database, from.guid_others()?, GUID_OTHERS);
+    copy!(database, from.timeline()?, TIMELINE);
+    copy!(database, from.by_time()?, BY_TIME);
+    copy!(database, from.relations()?, RELATIONS);
+    copy!(database, from.conversations()?, CONVERSATIONS);
+    copy!(database, from.heads()?, CONVERSATION_HEADS);
+    copy!(database, from.aliases()?, ALIASES);
+    copy!(database, from.chats()?, CHATS);
+    copy!(database, from.merges()?, MERGES);
+    copy!(database, from.handles()?, HANDLES);
+    copy!(database, from.contacts()?, CONTACTS);
+    copy!(database, from.attachments()?, ATTACHMENTS);
+    copy!(database, from.attachment_guids()?, ATTACHMENT_GUIDS);
+    copy!(database, from.wanted()?, ATTACHMENTS_WANTED);
+    copy!(database, from.parked()?, PARKED);
+    copy!(database, from.quarantine()?, QUARANTINE);
+    copy!(database, from.tombstones()?, TOMBSTONES);
+    copy!(database, from.failures()?, FAILURES);
+    copy!(database, from.changes()?, CHANGES);
+    copy!(database, from.search_terms()?, SEARCH_TERMS);
+    copy!(database, from.search_blocks()?, SEARCH_BLOCKS);
     // Last of all, for its format is what makes the copy an archive.
-    copy!(database, from.meta, META);
+    copy!(database, from.meta()?, META);
     renew_generation(database)
 }
 

@@ -28,6 +28,7 @@ mod merges;
 mod messages;
 mod migrate;
 mod page;
+mod read_tables;
 pub mod search;
 mod snapshot;
 mod tables;
@@ -133,7 +134,7 @@ impl Store {
             .database
             .begin_read()
             .map_err(|error| StoreError::from_redb("reading", error))?;
-        Snapshot::new(&transaction)
+        Ok(Snapshot::new(transaction))
     }
 
     /// Does some work in one transaction of its own and commits it, or nothing of it.

@@ -21,11 +21,10 @@ use crate::model::record::SourceKind;
 use crate::store::error::StoreError;
 use crate::store::guid::GuidKey;
 use crate::store::guid::ids_of;
+use crate::store::read_tables::ReadTables;
 use crate::store::search::Clause;
 use crate::store::search::Query;
-use crate::store::search::TermKey;
 use crate::store::search::read_blocks;
-use crate::store::tables;
 use crate::store::transaction::find;
 use crate::store::transaction::value;
 use crate::store::value::ChangeEntry;
@@ -41,8 +40,6 @@ use crate::store::value::StoredConversation;
 use crate::store::value::StoredMessage;
 use crate::store::value::StoredRecord;
 use crate::store::value::Tombstone;
-
-type Bytes<K> = ReadOnlyTable<K, &'static [u8]>;
 
 /// Entries of the change log, oldest first.
 pub type Changes = Box<dyn Iterator<Item = Result<(ChangeNumber, ChangeEntry), StoreError>>>;
@@ -69,69 +66,14 @@ pub enum Direction {
 
 /// The archive as of one commit. Nothing that is written later shows in it.
 pub struct Snapshot {
-    pub(super) messages: Bytes<u64>,
-    pub(super) records: Bytes<(u64, u8)>,
-    pub(super) fingerprints: ReadOnlyTable<(u64, u8), u64>,
-    pub(super) guids: ReadOnlyTable<(&'static [u8; 16], u64), ()>,
-    pub(super) guid_others: ReadOnlyTable<(&'static str, u64), ()>,
-    pub(super) timeline: ReadOnlyTable<(u64, i64, u64, u16), ()>,
-    pub(super) by_time: ReadOnlyTable<(i64, u64), ()>,
-    pub(super) relations: ReadOnlyTable<(&'static [u8; 16], u64), ()>,
-    pub(super) conversations: Bytes<u64>,
-    pub(super) heads: Bytes<u64>,
-    pub(super) aliases: ReadOnlyTable<&'static str, u64>,
-    pub(super) chats: Bytes<&'static str>,
-    pub(super) merges: Bytes<u64>,
-    pub(super) handles: Bytes<(&'static str, &'static str)>,
-    pub(super) contacts: Bytes<&'static str>,
-    pub(super) attachments: Bytes<u64>,
-    pub(super) attachment_guids: ReadOnlyTable<&'static str, u64>,
-    pub(super) wanted: ReadOnlyTable<u64, ()>,
-    pub(super) parked: Bytes<u64>,
-    pub(super) quarantine: Bytes<u64>,
-    pub(super) tombstones: Bytes<&'static str>,
-    pub(super) failures: Bytes<(u8, u64)>,
-    pub(super) changes: Bytes<u64>,
-    pub(super) cursors: Bytes<u8>,
-    pub(super) counters: ReadOnlyTable<&'static str, u64>,
-    pub(super) meta: Bytes<&'static str>,
-    pub(super) search_terms: Bytes<TermKey>,
-    pub(super) search_blocks: Bytes<u32>,
+    pub(super) tables: ReadTables,
 }
 
 impl Snapshot {
-    pub(super) fn new(tx: &ReadTransaction) -> Result<Self, StoreError> {
-        let refused = |error| StoreError::from_redb("opening a table of", error);
-        Ok(Self {
-            messages: tx.open_table(tables::MESSAGES).map_err(refused)?,
-            records: tx.open_table(tables::RECORDS).map_err(refused)?,
-            fingerprints: tx.open_table(tables::FINGERPRINTS).map_err(refused)?,
-            guids: tx.open_table(tables::GUIDS).map_err(refused)?,
-            guid_others: tx.open_table(tables::GUID_OTHERS).map_err(refused)?,
-            timeline: tx.open_table(tables::TIMELINE).map_err(refused)?,
-            by_time: tx.open_table(tables::BY_TIME).map_err(refused)?,
-            relations: tx.open_table(tables::RELATIONS).map_err(refused)?,
-            conversations: tx.open_table(tables::CONVERSATIONS).map_err(refused)?,
-            heads: tx.open_table(tables::CONVERSATION_HEADS).map_err(refused)?,
-            aliases: tx.open_table(tables::ALIASES).map_err(refused)?,
-            chats: tx.open_table(tables::CHATS).map_err(refused)?,
-            merges: tx.open_table(tables::MERGES).map_err(refused)?,
-            handles: tx.open_table(tables::HANDLES).map_err(refused)?,
-            contacts: tx.open_table(tables::CONTACTS).map_err(refused)?,
-            attachments: tx.open_table(tables::ATTACHMENTS).map_err(refused)?,
-            attachment_guids: tx.open_table(tables::ATTACHMENT_GUIDS).map_err(refused)?,
-            wanted: tx.open_table(tables::ATTACHMENTS_WANTED).map_err(refused)?,
-            parked: tx.open_table(tables::PARKED).map_err(refused)?,
-            quarantine: tx.open_table(tables::QUARANTINE).map_err(refused)?,
-            tombstones: tx.open_table(tables::TOMBSTONES).map_err(refused)?,
-            failures: tx.open_table(tables::FAILURES).map_err(refused)?,
-            changes: tx.open_table(tables::CHANGES).map_err(refused)?,
-            cursors: tx.open_table(tables::CURSORS).map_err(refused)?,
-            counters: tx.open_table(tables::COUNTERS).map_err(refused)?,
-            meta: tx.open_table(tables::META).map_err(refused)?,
-            search_terms: tx.open_table(tables::SEARCH_TERMS).map_err(refused)?,
-            search_blocks: tx.open_table(tables::SEARCH_BLOCKS).map_err(refused)?,
-        })
+    pub(super) fn new(transaction: ReadTransaction) -> Self {
+        Self {
+            tables: ReadTables::new(transaction),
+        }
     }
 
     // ---- messages
@@ -143,7 +85,7 @@ impl Snapshot {
     /// [`StoreError::Dangling`] for a row that is no message; [`StoreError::Value`], [`StoreError::Io`]. The other
     /// readers fail likewise.
     pub fn message(&self, row: RowId) -> Result<StoredMessage, StoreError> {
-        find(&self.messages, "messages", row.0)?.ok_or(StoreError::Dangling {
+        find(self.tables.messages()?, "messages", row.0)?.ok_or(StoreError::Dangling {
             table: "messages",
             row: row.0,
         })
@@ -180,7 +122,8 @@ impl Snapshot {
     ///
     /// [`StoreError::Io`].
     pub fn message_count(&self) -> Result<u64, StoreError> {
-        self.messages
+        self.tables
+            .messages()?
             .len()
             .map_err(|error| StoreError::from_redb("reading", error))
     }
@@ -191,7 +134,7 @@ impl Snapshot {
     ///
     /// [`StoreError::Io`].
     pub fn messages_with(&self, guid: &Guid) -> Result<Vec<RowId>, StoreError> {
-        ids_of(&self.guids, &self.guid_others, guid)
+        ids_of(self.tables.guids()?, self.tables.guid_others()?, guid)
     }
 
     /// Messages that are about a message: tapbacks, replies, placed stickers, votes; by arrival. The target need not be
@@ -205,7 +148,8 @@ impl Snapshot {
         let key = GuidKey::of(target).0;
         let mut rows = Vec::new();
         for entry in self
-            .relations
+            .tables
+            .relations()?
             .range((&key, 0)..=(&key, u64::MAX))
             .map_err(failed)?
         {
@@ -224,7 +168,7 @@ impl Snapshot {
         row: RowId,
         source: SourceKind,
     ) -> Result<Option<StoredRecord>, StoreError> {
-        find(&self.records, "records", (row.0, source.number()))
+        find(self.tables.records()?, "records", (row.0, source.number()))
     }
 
     /// The records after a row, at most some of them, by row.
@@ -240,7 +184,12 @@ impl Snapshot {
     ) -> Result<Vec<(RowId, StoredRecord, u64)>, StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
         let mut records = Vec::new();
-        for entry in self.records.range((row.0 + 1, 0)..).map_err(failed)? {
+        for entry in self
+            .tables
+            .records()?
+            .range((row.0 + 1, 0)..)
+            .map_err(failed)?
+        {
             if records.len() == limit {
                 break;
             }
@@ -249,7 +198,7 @@ impl Snapshot {
             if key.1 != source.number() {
                 continue;
             }
-            let fingerprint = self.fingerprints.get(key).map_err(failed)?;
+            let fingerprint = self.tables.fingerprints()?.get(key).map_err(failed)?;
             let fingerprint = fingerprint.ok_or(StoreError::Dangling {
                 table: "fingerprints",
                 row: key.0,
@@ -275,7 +224,7 @@ impl Snapshot {
         fingerprint: u64,
     ) -> Result<bool, StoreError> {
         for row in self.messages_with(guid)? {
-            let held = self.fingerprints.get((row.0, source.number()));
+            let held = self.tables.fingerprints()?.get((row.0, source.number()));
             let held = held.map_err(|error| StoreError::from_redb("reading", error))?;
             if held.is_some_and(|held| held.value() == fingerprint) {
                 return Ok(true);
@@ -297,11 +246,12 @@ impl Snapshot {
         let failed = |error| StoreError::from_redb("reading", error);
         let key = |place: Place| (place.time.nanos(), place.row.0);
         let range = match (direction, after.map(key)) {
-            (_, None) => self.by_time.range::<(i64, u64)>(..),
-            (Direction::Forward, Some(key)) => {
-                self.by_time.range((Bound::Excluded(key), Bound::Unbounded))
-            }
-            (Direction::Backward, Some(key)) => self.by_time.range(..key),
+            (_, None) => self.tables.by_time()?.range::<(i64, u64)>(..),
+            (Direction::Forward, Some(key)) => self
+                .tables
+                .by_time()?
+                .range((Bound::Excluded(key), Bound::Unbounded)),
+            (Direction::Backward, Some(key)) => self.tables.by_time()?.range(..key),
         };
         let mut range = range.map_err(failed)?;
         Ok(std::iter::from_fn(move || {
@@ -341,7 +291,7 @@ impl Snapshot {
             (Direction::Forward, Some(key)) => (Bound::Excluded(key), Bound::Included(last)),
             (Direction::Backward, Some(key)) => (Bound::Included(first), Bound::Excluded(key)),
         };
-        let mut range = self.timeline.range(bounds).map_err(failed)?;
+        let mut range = self.tables.timeline()?.range(bounds).map_err(failed)?;
         Ok(std::iter::from_fn(move || {
             let entry = match direction {
                 Direction::Forward => range.next(),
@@ -366,7 +316,7 @@ impl Snapshot {
     ///
     /// As [`Self::message`].
     pub fn conversation(&self, row: RowId) -> Result<StoredConversation, StoreError> {
-        find(&self.conversations, "conversations", row.0)?.ok_or(StoreError::Dangling {
+        find(self.tables.conversations()?, "conversations", row.0)?.ok_or(StoreError::Dangling {
             table: "conversations",
             row: row.0,
         })
@@ -379,7 +329,8 @@ impl Snapshot {
     /// [`StoreError::Io`].
     pub fn resolve(&self, alias: &Alias) -> Result<Option<RowId>, StoreError> {
         let found = self
-            .aliases
+            .tables
+            .aliases()?
             .get(alias.as_str())
             .map_err(|error| StoreError::from_redb("reading", error))?;
         Ok(found.map(|row| RowId(row.value())))
@@ -391,7 +342,7 @@ impl Snapshot {
     ///
     /// [`StoreError::Io`], [`StoreError::Value`].
     pub fn conversations(&self) -> Result<Vec<(RowId, StoredConversation)>, StoreError> {
-        collect(&self.conversations, "conversations", RowId)
+        collect(self.tables.conversations()?, "conversations", RowId)
     }
 
     /// Totals of a conversation.
@@ -400,7 +351,7 @@ impl Snapshot {
     ///
     /// [`StoreError::Io`], [`StoreError::Value`].
     pub fn head(&self, conversation: RowId) -> Result<Head, StoreError> {
-        Ok(find(&self.heads, "conversation_heads", conversation.0)?.unwrap_or_default())
+        Ok(find(self.tables.heads()?, "conversation_heads", conversation.0)?.unwrap_or_default())
     }
 
     /// Every alias, by conversation.
@@ -411,7 +362,7 @@ impl Snapshot {
     pub fn aliases(&self) -> Result<BTreeMap<RowId, Vec<String>>, StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
         let mut aliases: BTreeMap<RowId, Vec<String>> = BTreeMap::new();
-        for entry in self.aliases.range::<&str>(..).map_err(failed)? {
+        for entry in self.tables.aliases()?.range::<&str>(..).map_err(failed)? {
             let (alias, row) = entry.map_err(failed)?;
             aliases
                 .entry(RowId(row.value()))
@@ -427,7 +378,7 @@ impl Snapshot {
     ///
     /// [`StoreError::Io`], [`StoreError::Value`].
     pub fn merges(&self) -> Result<BTreeMap<RowId, Merge>, StoreError> {
-        Ok(collect(&self.merges, "merges", RowId)?
+        Ok(collect(self.tables.merges()?, "merges", RowId)?
             .into_iter()
             .collect())
     }
@@ -440,7 +391,7 @@ impl Snapshot {
     pub fn chats(&self) -> Result<Vec<StoredChat>, StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
         let mut chats = Vec::new();
-        for entry in self.chats.range::<&str>(..).map_err(failed)? {
+        for entry in self.tables.chats()?.range::<&str>(..).map_err(failed)? {
             chats.push(value("chats", entry.map_err(failed)?.1.value())?);
         }
         Ok(chats)
@@ -454,7 +405,7 @@ impl Snapshot {
     pub fn contacts(&self) -> Result<Vec<Contact>, StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
         let mut contacts = Vec::new();
-        for entry in self.contacts.range::<&str>(..).map_err(failed)? {
+        for entry in self.tables.contacts()?.range::<&str>(..).map_err(failed)? {
             contacts.push(value("contacts", entry.map_err(failed)?.1.value())?);
         }
         Ok(contacts)
@@ -468,7 +419,12 @@ impl Snapshot {
     pub fn handles(&self) -> Result<Vec<HandleRow>, StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
         let mut handles = Vec::new();
-        for entry in self.handles.range::<(&str, &str)>(..).map_err(failed)? {
+        for entry in self
+            .tables
+            .handles()?
+            .range::<(&str, &str)>(..)
+            .map_err(failed)?
+        {
             handles.push(value("handles", entry.map_err(failed)?.1.value())?);
         }
         Ok(handles)
@@ -494,7 +450,8 @@ impl Snapshot {
     /// [`StoreError::Io`].
     pub fn meta_text(&self, name: &str) -> Result<Option<String>, StoreError> {
         let found = self
-            .meta
+            .tables
+            .meta()?
             .get(name)
             .map_err(|error| StoreError::from_redb("reading", error))?;
         Ok(found.map(|bytes| String::from_utf8_lossy(bytes.value()).into_owned()))
@@ -508,7 +465,7 @@ impl Snapshot {
     ///
     /// As [`Self::message`].
     pub fn attachment(&self, row: RowId) -> Result<StoredAttachment, StoreError> {
-        find(&self.attachments, "attachments", row.0)?.ok_or(StoreError::Dangling {
+        find(self.tables.attachments()?, "attachments", row.0)?.ok_or(StoreError::Dangling {
             table: "attachments",
             row: row.0,
         })
@@ -520,7 +477,7 @@ impl Snapshot {
     ///
     /// [`StoreError::Io`].
     pub fn attachment_with(&self, guid: &AttachmentGuid) -> Result<Option<RowId>, StoreError> {
-        let found = self.attachment_guids.get(guid.folded().as_str());
+        let found = self.tables.attachment_guids()?.get(guid.folded().as_str());
         Ok(found
             .map_err(|error| StoreError::from_redb("reading", error))?
             .map(|row| RowId(row.value())))
@@ -538,7 +495,11 @@ impl Snapshot {
         StoreError,
     > {
         let failed = |error| StoreError::from_redb("reading", error);
-        let range = self.attachments.range::<u64>(..).map_err(failed)?;
+        let range = self
+            .tables
+            .attachments()?
+            .range::<u64>(..)
+            .map_err(failed)?;
         Ok(range.map(move |entry| {
             let (row, bytes) = entry.map_err(failed)?;
             Ok((RowId(row.value()), value("attachments", bytes.value())?))
@@ -553,7 +514,7 @@ impl Snapshot {
     pub fn wanted(&self) -> Result<Vec<RowId>, StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
         let mut rows = Vec::new();
-        for entry in self.wanted.range::<u64>(..).map_err(failed)? {
+        for entry in self.tables.wanted()?.range::<u64>(..).map_err(failed)? {
             rows.push(RowId(entry.map_err(failed)?.0.value()));
         }
         Ok(rows)
@@ -565,7 +526,9 @@ impl Snapshot {
     ///
     /// [`StoreError::Io`], [`StoreError::Value`].
     pub fn failures(&self) -> Result<Vec<(RowId, Failure)>, StoreError> {
-        collect(&self.failures, "failures", |(_kind, row)| RowId(row))
+        collect(self.tables.failures()?, "failures", |(_kind, row)| {
+            RowId(row)
+        })
     }
 
     // ---- what is not shown, and why
@@ -576,7 +539,7 @@ impl Snapshot {
     ///
     /// [`StoreError::Io`], [`StoreError::Value`].
     pub fn parked(&self) -> Result<Vec<(RowId, ParkedRow)>, StoreError> {
-        collect(&self.parked, "parked", RowId)
+        collect(self.tables.parked()?, "parked", RowId)
     }
 
     /// Why a message has no conversation; `None` if it has one.
@@ -585,7 +548,7 @@ impl Snapshot {
     ///
     /// [`StoreError::Io`], [`StoreError::Value`].
     pub fn parked_row(&self, row: RowId) -> Result<Option<ParkedRow>, StoreError> {
-        find(&self.parked, "parked", row.0)
+        find(self.tables.parked()?, "parked", row.0)
     }
 
     /// Messages of which something could not be decoded.
@@ -594,7 +557,7 @@ impl Snapshot {
     ///
     /// [`StoreError::Io`], [`StoreError::Value`].
     pub fn quarantine(&self) -> Result<Vec<(RowId, QuarantineRow)>, StoreError> {
-        collect(&self.quarantine, "quarantine", RowId)
+        collect(self.tables.quarantine()?, "quarantine", RowId)
     }
 
     /// What of a message could not be decoded; `None` if all of it could.
@@ -603,7 +566,7 @@ impl Snapshot {
     ///
     /// [`StoreError::Io`], [`StoreError::Value`].
     pub fn quarantine_row(&self, row: RowId) -> Result<Option<QuarantineRow>, StoreError> {
-        find(&self.quarantine, "quarantine", row.0)
+        find(self.tables.quarantine()?, "quarantine", row.0)
     }
 
     /// Whether a source says that a message was deleted before the archive ever held it.
@@ -612,7 +575,11 @@ impl Snapshot {
     ///
     /// [`StoreError::Io`], [`StoreError::Value`].
     pub fn tombstone(&self, guid: &Guid) -> Result<Option<Tombstone>, StoreError> {
-        find(&self.tombstones, "tombstones", guid.to_string().as_str())
+        find(
+            self.tables.tombstones()?,
+            "tombstones",
+            guid.to_string().as_str(),
+        )
     }
 
     // ---- search
@@ -627,8 +594,8 @@ impl Snapshot {
         query: &Query,
         people: &dyn Fn(&Clause) -> Vec<Handle>,
     ) -> Result<Vec<RowId>, StoreError> {
-        let blocks = read_blocks(&self.search_blocks).map_err(StoreError::from_search)?;
-        let candidates = query.candidates(&self.search_terms, blocks, people);
+        let blocks = read_blocks(self.tables.search_blocks()?).map_err(StoreError::from_search)?;
+        let candidates = query.candidates(self.tables.search_terms()?, blocks, people);
         let rows = candidates
             .up_to(usize::MAX)
             .map_err(StoreError::from_search)?;
@@ -643,7 +610,7 @@ impl Snapshot {
     ///
     /// [`StoreError::Io`], [`StoreError::Value`].
     pub fn cursor(&self, source: SourceKind) -> Result<Option<Cursor>, StoreError> {
-        find(&self.cursors, "cursors", source.number())
+        find(self.tables.cursors()?, "cursors", source.number())
     }
 
     /// The latest change; 0 in an empty archive.
@@ -653,7 +620,8 @@ impl Snapshot {
     /// [`StoreError::Io`].
     pub fn last_change(&self) -> Result<ChangeNumber, StoreError> {
         let next = self
-            .counters
+            .tables
+            .counters()?
             .get("next_change")
             .map_err(|error| StoreError::from_redb("reading", error))?;
         Ok(ChangeNumber(
@@ -668,7 +636,12 @@ impl Snapshot {
     /// [`StoreError::Io`], [`StoreError::Value`].
     pub fn changes_after(&self, after: ChangeNumber) -> Result<Option<Changes>, StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
-        let first = self.changes.range::<u64>(..).map_err(failed)?.next();
+        let first = self
+            .tables
+            .changes()?
+            .range::<u64>(..)
+            .map_err(failed)?
+            .next();
         let reaches = match first {
             Some(first) => first.map_err(failed)?.0.value() <= after.0.saturating_add(1),
             None => self.last_change()? <= after,
@@ -677,7 +650,8 @@ impl Snapshot {
             return Ok(None);
         }
         let range = self
-            .changes
+            .tables
+            .changes()?
             .range((Bound::Excluded(after.0), Bound::Unbounded))
             .map_err(failed)?;
         Ok(Some(Box::new(range.map(move |entry| {
@@ -692,7 +666,7 @@ impl Snapshot {
 
 /// All rows of a table.
 fn collect<K, V: Stored, Id>(
-    table: &Bytes<K>,
+    table: &ReadOnlyTable<K, &'static [u8]>,
     name: &'static str,
     id: impl for<'k> Fn(K::SelfType<'k>) -> Id,
 ) -> Result<Vec<(Id, V)>, StoreError>

@@ -68,7 +68,7 @@ impl Snapshot {
     /// findings.
     pub fn verify(&self, mut progress: impl FnMut(u64, u64)) -> Result<Vec<Finding>, StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
-        let counter = |name| match self.counters.get(name) {
+        let counter = |name| match self.tables.counters()?.get(name) {
             Ok(next) => Ok(next.map_or(1, |next| next.value())),
             Err(error) => Err(StoreError::from_redb("reading", error)),
         };
@@ -85,7 +85,7 @@ impl Snapshot {
             next_change: counter("next_change")?,
         };
         let total = self.message_count()?;
-        for (done, entry) in (0..).zip(self.messages.iter().map_err(failed)?) {
+        for (done, entry) in (0..).zip(self.tables.messages()?.iter().map_err(failed)?) {
             let (row, bytes) = entry.map_err(failed)?;
             check.message(RowId(row.value()), bytes.value())?;
             if done % 4_096 == 0 {
@@ -134,7 +134,7 @@ impl Verification<'_> {
 
     fn message(&mut self, row: RowId, bytes: &[u8]) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
-        let tables = self.snapshot;
+        let tables = &self.snapshot.tables;
         if row.0 >= self.next_row {
             self.find("messages", row, "a row id that was never handed out");
         }
@@ -144,12 +144,16 @@ impl Verification<'_> {
         if stored.last_change.0 >= self.next_change || stored.first_change > stored.last_change {
             self.find("messages", row, "its change numbers are not in order");
         }
-        if !tables.messages_with(&stored.message.guid)?.contains(&row) {
+        if !self
+            .snapshot
+            .messages_with(&stored.message.guid)?
+            .contains(&row)
+        {
             self.find("guids", row, "its GUID does not lead to it");
         }
         self.guid_rows += 1;
         if tables
-            .by_time
+            .by_time()?
             .get((stored.time.nanos(), row.0))
             .map_err(failed)?
             .is_none()
@@ -158,14 +162,14 @@ impl Verification<'_> {
         }
         for key in timeline(&stored, row) {
             self.timeline_rows += 1;
-            if tables.timeline.get(key).map_err(failed)?.is_none() {
+            if tables.timeline()?.get(key).map_err(failed)?.is_none() {
                 self.find("timeline", row, format!("entry {} is missing", key.3));
             }
         }
         for (target, relation) in relations(&stored, row) {
             self.relation_rows += 1;
             if tables
-                .relations
+                .relations()?
                 .get((&target, relation))
                 .map_err(failed)?
                 .is_none()
@@ -175,7 +179,7 @@ impl Verification<'_> {
         }
         for attachment in &stored.attachments {
             if tables
-                .attachments
+                .attachments()?
                 .get(attachment.0)
                 .map_err(failed)?
                 .is_none()
@@ -189,7 +193,7 @@ impl Verification<'_> {
         }
         for source in &stored.sources {
             if tables
-                .records
+                .records()?
                 .get((row.0, source.number()))
                 .map_err(failed)?
                 .is_none()
@@ -201,13 +205,13 @@ impl Verification<'_> {
             self.heads.entry(conversation).or_default().add(stored.time);
         } else {
             self.parked += 1;
-            if tables.parked.get(row.0).map_err(failed)?.is_none() {
+            if tables.parked()?.get(row.0).map_err(failed)?.is_none() {
                 self.find("parked", row, "missing for a message without conversation");
             }
         }
         if !stored.message.unreadable.is_empty() {
             self.quarantined += 1;
-            if tables.quarantine.get(row.0).map_err(failed)?.is_none() {
+            if tables.quarantine()?.get(row.0).map_err(failed)?.is_none() {
                 self.find(
                     "quarantine",
                     row,
@@ -221,26 +225,34 @@ impl Verification<'_> {
     /// Index tables hold what the messages say and nothing else.
     fn totals(&mut self, messages: u64) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
-        let tables = self.snapshot;
+        let tables = &self.snapshot.tables;
         let guids =
-            tables.guids.len().map_err(failed)? + tables.guid_others.len().map_err(failed)?;
+            tables.guids()?.len().map_err(failed)? + tables.guid_others()?.len().map_err(failed)?;
         let counted = [
-            ("by_time", tables.by_time.len().map_err(failed)?, messages),
+            (
+                "by_time",
+                tables.by_time()?.len().map_err(failed)?,
+                messages,
+            ),
             (
                 "timeline",
-                tables.timeline.len().map_err(failed)?,
+                tables.timeline()?.len().map_err(failed)?,
                 self.timeline_rows,
             ),
             (
                 "relations",
-                tables.relations.len().map_err(failed)?,
+                tables.relations()?.len().map_err(failed)?,
                 self.relation_rows,
             ),
             ("guids", guids, self.guid_rows),
-            ("parked", tables.parked.len().map_err(failed)?, self.parked),
+            (
+                "parked",
+                tables.parked()?.len().map_err(failed)?,
+                self.parked,
+            ),
             (
                 "quarantine",
-                tables.quarantine.len().map_err(failed)?,
+                tables.quarantine()?.len().map_err(failed)?,
                 self.quarantined,
             ),
         ];
@@ -259,7 +271,7 @@ impl Verification<'_> {
     fn heads(&mut self) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
         let mut counted = std::mem::take(&mut self.heads);
-        for entry in self.snapshot.heads.iter().map_err(failed)? {
+        for entry in self.snapshot.tables.heads()?.iter().map_err(failed)? {
             let (row, bytes) = entry.map_err(failed)?;
             let row = RowId(row.value());
             let Some(head) = self.decode::<Head>("conversation_heads", row, bytes.value()) else {
@@ -285,16 +297,24 @@ impl Verification<'_> {
 
     fn records(&mut self) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
-        for entry in self.snapshot.records.iter().map_err(failed)? {
+        for entry in self.snapshot.tables.records()?.iter().map_err(failed)? {
             let (key, bytes) = entry.map_err(failed)?;
             let (row, source) = key.value();
             self.decode::<StoredRecord>("records", format!("{row}/{source}"), bytes.value());
-            if self.snapshot.messages.get(row).map_err(failed)?.is_none() {
+            if self
+                .snapshot
+                .tables
+                .messages()?
+                .get(row)
+                .map_err(failed)?
+                .is_none()
+            {
                 self.find("records", row, "its message is missing");
             }
             if self
                 .snapshot
-                .fingerprints
+                .tables
+                .fingerprints()?
                 .get((row, source))
                 .map_err(failed)?
                 .is_none()
@@ -310,25 +330,25 @@ impl Verification<'_> {
 
     fn conversations(&mut self) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
-        let tables = self.snapshot;
+        let tables = &self.snapshot.tables;
         let has = |row: u64| {
             tables
-                .conversations
+                .conversations()?
                 .get(row)
                 .map(|found| found.is_some())
                 .map_err(failed)
         };
-        for entry in tables.conversations.iter().map_err(failed)? {
+        for entry in tables.conversations()?.iter().map_err(failed)? {
             let (row, bytes) = entry.map_err(failed)?;
             self.decode::<StoredConversation>("conversations", row.value(), bytes.value());
         }
-        for entry in tables.aliases.iter().map_err(failed)? {
+        for entry in tables.aliases()?.iter().map_err(failed)? {
             let row = entry.map_err(failed)?.1.value();
             if !has(row)? {
                 self.find("aliases", row, "leads to a conversation that is missing");
             }
         }
-        for entry in tables.chats.iter().map_err(failed)? {
+        for entry in tables.chats()?.iter().map_err(failed)? {
             let (_, bytes) = entry.map_err(failed)?;
             if let Some(chat) = self.decode::<StoredChat>("chats", "", bytes.value())
                 && !has(chat.conversation.0)?
@@ -340,7 +360,7 @@ impl Verification<'_> {
                 );
             }
         }
-        for entry in tables.merges.iter().map_err(failed)? {
+        for entry in tables.merges()?.iter().map_err(failed)? {
             let (row, bytes) = entry.map_err(failed)?;
             if let Some(Merge::Into(into)) =
                 self.decode::<Merge>("merges", row.value(), bytes.value())
@@ -353,10 +373,10 @@ impl Verification<'_> {
                 );
             }
         }
-        for entry in tables.handles.iter().map_err(failed)? {
+        for entry in tables.handles()?.iter().map_err(failed)? {
             self.decode::<HandleRow>("handles", "", entry.map_err(failed)?.1.value());
         }
-        for entry in tables.contacts.iter().map_err(failed)? {
+        for entry in tables.contacts()?.iter().map_err(failed)? {
             self.decode::<Contact>("contacts", "", entry.map_err(failed)?.1.value());
         }
         Ok(())
@@ -364,8 +384,8 @@ impl Verification<'_> {
 
     fn attachments(&mut self) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
-        let tables = self.snapshot;
-        for entry in tables.attachments.iter().map_err(failed)? {
+        let tables = &self.snapshot.tables;
+        for entry in tables.attachments()?.iter().map_err(failed)? {
             let (row, bytes) = entry.map_err(failed)?;
             let row = RowId(row.value());
             let Some(stored) = self.decode::<StoredAttachment>("attachments", row, bytes.value())
@@ -373,17 +393,21 @@ impl Verification<'_> {
                 continue;
             };
             if tables
-                .messages
+                .messages()?
                 .get(stored.message.0)
                 .map_err(failed)?
                 .is_none()
             {
                 self.find("attachments", row, "its message is missing");
             }
-            if tables.attachment_with(&stored.attachment.guid)?.is_none() {
+            if self
+                .snapshot
+                .attachment_with(&stored.attachment.guid)?
+                .is_none()
+            {
                 self.find("attachment_guids", row, "its GUID leads nowhere");
             }
-            let is_wanted = tables.wanted.get(row.0).map_err(failed)?.is_some();
+            let is_wanted = tables.wanted()?.get(row.0).map_err(failed)?.is_some();
             let should_be = match stored.attachment.state {
                 AttachmentState::Held { .. } | AttachmentState::Abandoned { .. } => false,
                 AttachmentState::Wanted
@@ -394,9 +418,9 @@ impl Verification<'_> {
                 self.find("attachments_wanted", row, "does not go with its state");
             }
         }
-        for entry in tables.attachment_guids.iter().map_err(failed)? {
+        for entry in tables.attachment_guids()?.iter().map_err(failed)? {
             let row = entry.map_err(failed)?.1.value();
-            if tables.attachments.get(row).map_err(failed)?.is_none() {
+            if tables.attachments()?.get(row).map_err(failed)?.is_none() {
                 self.find(
                     "attachment_guids",
                     row,
@@ -409,8 +433,8 @@ impl Verification<'_> {
 
     fn ledgers(&mut self) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
-        let tables = self.snapshot;
-        for entry in tables.changes.iter().map_err(failed)? {
+        let tables = &self.snapshot.tables;
+        for entry in tables.changes()?.iter().map_err(failed)? {
             let (number, bytes) = entry.map_err(failed)?;
             self.decode::<ChangeEntry>("changes", number.value(), bytes.value());
             if number.value() >= self.next_change {
@@ -421,23 +445,23 @@ impl Verification<'_> {
                 );
             }
         }
-        for entry in tables.parked.iter().map_err(failed)? {
+        for entry in tables.parked()?.iter().map_err(failed)? {
             let (row, bytes) = entry.map_err(failed)?;
             self.decode::<ParkedRow>("parked", row.value(), bytes.value());
         }
-        for entry in tables.quarantine.iter().map_err(failed)? {
+        for entry in tables.quarantine()?.iter().map_err(failed)? {
             let (row, bytes) = entry.map_err(failed)?;
             self.decode::<QuarantineRow>("quarantine", row.value(), bytes.value());
         }
-        for entry in tables.tombstones.iter().map_err(failed)? {
+        for entry in tables.tombstones()?.iter().map_err(failed)? {
             let (guid, bytes) = entry.map_err(failed)?;
             self.decode::<Tombstone>("tombstones", guid.value(), bytes.value());
         }
-        for entry in tables.failures.iter().map_err(failed)? {
+        for entry in tables.failures()?.iter().map_err(failed)? {
             let (key, bytes) = entry.map_err(failed)?;
             self.decode::<Failure>("failures", key.value().1, bytes.value());
         }
-        for entry in tables.cursors.iter().map_err(failed)? {
+        for entry in tables.cursors()?.iter().map_err(failed)? {
             let (source, bytes) = entry.map_err(failed)?;
             self.decode::<Cursor>("cursors", source.value(), bytes.value());
         }
@@ -446,11 +470,16 @@ impl Verification<'_> {
 
     fn search(&mut self) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
-        let tables = self.snapshot;
-        for entry in tables.search_terms.iter().map_err(failed)? {
+        let tables = &self.snapshot.tables;
+        for entry in tables.search_terms()?.iter().map_err(failed)? {
             let (key, bytes) = entry.map_err(failed)?;
             let block = key.value().0;
-            if tables.search_blocks.get(block).map_err(failed)?.is_none() {
+            if tables
+                .search_blocks()?
+                .get(block)
+                .map_err(failed)?
+                .is_none()
+            {
                 self.find("search_blocks", block, "missing for a term");
             }
             match search::decode_postings(bytes.value()) {
