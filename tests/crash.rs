@@ -7,6 +7,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test stops at the first surprise"
 )]
 
@@ -16,10 +17,12 @@ use std::collections::BTreeSet;
 use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use footbridge::base::error::Explain;
 use footbridge::ingest::IngestError;
 use footbridge::model::record::SourceKind;
+use footbridge::store::Pace;
 use footbridge::store::Page;
 use footbridge::store::Store;
 use footbridge::store::StoreError;
@@ -199,4 +202,31 @@ fn a_disk_that_breaks_says_so_and_loses_nothing_committed() {
         );
         assert_recovers(disk.content(), &history, &undisturbed);
     }
+}
+
+#[test]
+fn who_sends_pages_is_told_soon_and_once_why_they_are_not_stored() {
+    let disk = Disk::new(empty_archive());
+    let store = open(&disk).unwrap();
+    disk.refuse(disk.writes() + 1, ErrorKind::StorageFull);
+    let writer = store.writer(Pace {
+        rows: 0,
+        wait: Duration::ZERO,
+    });
+
+    let mut sent = (0..1_000).map(|_| writer.send(Page::default(), SourceKind::ChatDb, 1));
+    let told = sent.find_map(Result::err);
+
+    assert!(
+        matches!(told, Some(StoreError::DiskFull { .. })),
+        "{told:?}"
+    );
+    let again = [
+        writer.flush().map(drop),
+        writer.send(Page::default(), SourceKind::ChatDb, 1),
+    ];
+    assert!(
+        matches!(again, [Err(StoreError::Closed), Err(StoreError::Closed)]),
+        "{again:?}"
+    );
 }

@@ -137,13 +137,11 @@ pub fn import(
         on_progress,
     };
     if is_first {
-        pass.read_all(&mut database, &start)
-            .or_else(|error| blame(&writer, error))?;
+        pass.read_all(&mut database, &start)?;
     }
     if !is_first || start.inputs != inputs {
         import.tally += writer.flush()?;
-        pass.read_changed(&mut database)
-            .or_else(|error| blame(&writer, error))?;
+        pass.read_changed(&mut database)?;
     }
     let now = clock.now();
     let deleted = source
@@ -364,16 +362,6 @@ fn inputs(options: &Options) -> Result<[u8; 32], IngestError> {
 
 fn send(writer: &Writer, page: Page) -> Result<(), IngestError> {
     Ok(writer.send(page, SOURCE, DECODER_VERSION)?)
-}
-
-/// A page that could not be handed over: the writer knows why.
-fn blame(writer: &Writer, error: IngestError) -> Result<(), IngestError> {
-    match error {
-        IngestError::Store(StoreError::Closed) => {
-            Err(writer.flush().err().unwrap_or(StoreError::Closed).into())
-        }
-        other @ (IngestError::Source(_) | IngestError::Store(_)) => Err(other),
-    }
 }
 
 fn rowid(rowid: i64) -> u64 {

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::mpsc::Receiver;
 use std::sync::mpsc::SyncSender;
@@ -30,7 +31,7 @@ pub(super) fn run<B: Send, P: Send>(
 ) -> Result<(), IngestError> {
     let (to_decoders, batches) = sync_channel(WAITING);
     let (to_writer, pages) = sync_channel(WAITING);
-    let batches = Mutex::new(batches);
+    let batches = Arc::new(Mutex::new(batches));
     thread::scope(|scope| {
         let reader = scope.spawn(move || {
             for number in 0_u64.. {
@@ -42,12 +43,12 @@ pub(super) fn run<B: Send, P: Send>(
             Ok(())
         });
         for _ in 0..decoders() {
-            let (batches, decode, to_writer) = (&batches, &decode, to_writer.clone());
-            scope.spawn(move || decode_batches(batches, decode, &to_writer));
+            let (batches, decode, to_writer) = (Arc::clone(&batches), &decode, to_writer.clone());
+            scope.spawn(move || decode_batches(&batches, decode, &to_writer));
         }
-        drop(to_writer);
+        drop((batches, to_writer));
         let written = in_order(pages, &mut write);
-        // The reader ends by itself: its channel closes with the decoders, which end when nobody takes their pages.
+        // The reader ends by itself: only the decoders hold its channel, and they end when nobody takes their pages.
         let read = reader.join().unwrap_or_else(|panic| resume_unwind(panic));
         written.and(read)
     })
@@ -89,4 +90,55 @@ fn in_order<P>(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::run;
+    use crate::ingest::IngestError;
+    use crate::store::StoreError;
+
+    /// More batches than all channels hold together.
+    fn batches() -> impl FnMut() -> Result<Option<u32>, IngestError> + Send {
+        let mut left = 1_000;
+        move || {
+            left -= 1;
+            Ok((left > 0).then_some(left))
+        }
+    }
+
+    #[test]
+    fn pages_come_in_the_order_of_their_batches() {
+        let mut written = Vec::new();
+
+        run(batches(), Ok, |page| {
+            written.push(page);
+            Ok(())
+        })
+        .unwrap();
+
+        assert_eq!(written, (1..1_000).rev().collect::<Vec<u32>>());
+    }
+
+    #[test]
+    fn an_error_of_the_writer_ends_reading() {
+        let failed = run(batches(), Ok, |_page| Err(StoreError::Closed.into()));
+
+        assert!(matches!(
+            failed,
+            Err(IngestError::Store(StoreError::Closed))
+        ));
+    }
+
+    #[test]
+    fn an_error_of_a_decoder_ends_reading() {
+        let closed = |_batch| Err(StoreError::Closed.into());
+
+        let failed = run(batches(), closed, |_page: u32| Ok(()));
+
+        assert!(matches!(
+            failed,
+            Err(IngestError::Store(StoreError::Closed))
+        ));
+    }
 }

@@ -6,9 +6,11 @@
 //! | collecting | page, fewer rows than the pace | collecting | apply |
 //! | collecting | page, the pace's rows are reached | idle | apply, commit, acknowledge all |
 //! | collecting | the pace's time is over, or a flush | idle | commit, acknowledge all |
-//! | any | error | failed | nothing of the transaction is stored; tell who waits, refuse the rest |
+//! | any | error | ended | nothing of the transaction is stored; tell who waits, else who asks next; refuse the rest |
 //! | any | the last sender is gone | ended | commit what is collected |
 
+use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::mpsc::Receiver;
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::mpsc::SyncSender;
@@ -72,24 +74,39 @@ enum Order {
 pub struct Writer {
     orders: Option<SyncSender<Order>>,
     thread: Option<JoinHandle<()>>,
+    failure: Arc<Failure>,
+}
+
+/// What ended the thread, for the first who asks.
+#[derive(Default)]
+struct Failure(Mutex<Option<StoreError>>);
+
+impl Failure {
+    fn put(&self, error: StoreError) {
+        if let Ok(mut slot) = self.0.lock() {
+            *slot = Some(error);
+        }
+    }
+
+    fn take(&self) -> StoreError {
+        let error = self.0.lock().ok().and_then(|mut slot| slot.take());
+        error.unwrap_or(StoreError::Closed)
+    }
 }
 
 impl Writer {
     pub(super) fn start(store: Store, pace: Pace) -> Self {
         let (orders, queue) = sync_channel(WRITER_QUEUE);
+        let failure = Arc::new(Failure::default());
+        let seen = Arc::clone(&failure);
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(&store, pace, &queue));
-        match thread {
-            Ok(thread) => Self {
-                orders: Some(orders),
-                thread: Some(thread),
-            },
-            // Without its thread the writer answers every order with `Closed`.
-            Err(_refused) => Self {
-                orders: None,
-                thread: None,
-            },
+            .spawn(move || run(&store, pace, &queue, &seen));
+        // Without its thread the writer answers every order with `Closed`.
+        Self {
+            orders: thread.is_ok().then_some(orders),
+            thread: thread.ok(),
+            failure,
         }
     }
 
@@ -97,7 +114,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Closed`] when the thread has ended after an error; [`Self::flush`] tells which.
+    /// What kept a page sent before from being stored, once, soon after; then [`StoreError::Closed`].
     pub fn send(&self, page: Page, source: SourceKind, decoder: u32) -> Result<(), StoreError> {
         let job = Order::Apply(Box::new(Job {
             page,
@@ -105,21 +122,23 @@ impl Writer {
             decoder,
         }));
         let orders = self.orders.as_ref().ok_or(StoreError::Closed)?;
-        orders.send(job).map_err(|_ended| StoreError::Closed)
+        orders.send(job).map_err(|_ended| self.failure.take())
     }
 
     /// Waits until everything sent before is committed, and answers what was stored since the last flush.
     ///
     /// # Errors
     ///
-    /// What kept a page sent before from being stored; nothing of its transaction is stored then.
+    /// What kept a page sent before from being stored, unless [`Self::send`] told it; nothing of its transaction is
+    /// stored then. After that [`StoreError::Closed`].
     pub fn flush(&self) -> Result<Tally, StoreError> {
         let (answer, wait) = sync_channel(1);
         let orders = self.orders.as_ref().ok_or(StoreError::Closed)?;
-        orders
-            .send(Order::Flush(answer))
-            .map_err(|_ended| StoreError::Closed)?;
-        wait.recv().map_err(|_ended| StoreError::Closed)?
+        if orders.send(Order::Flush(answer)).is_err() {
+            return Err(self.failure.take());
+        }
+        wait.recv()
+            .unwrap_or_else(|_ended| Err(self.failure.take()))
     }
 }
 
@@ -134,16 +153,14 @@ impl Drop for Writer {
     }
 }
 
-/// Collects and commits until nobody can send any more.
-fn run(store: &Store, pace: Pace, queue: &Receiver<Order>) {
+/// Collects and commits until nobody can send any more, or an error.
+fn run(store: &Store, pace: Pace, queue: &Receiver<Order>, failure: &Failure) {
     let mut done = Tally::default();
     let mut filter = filter_for(store, pace);
     while let Ok(order) = queue.recv() {
         let outcome = match order {
             Order::Flush(answer) => {
-                if answer.send(Ok(std::mem::take(&mut done))).is_err() {
-                    tracing::debug!("nobody waits for a flush");
-                }
+                tell(&answer, Ok(std::mem::take(&mut done)));
                 continue;
             }
             Order::Apply(first) => commit_group(store, pace, queue, *first, &mut filter),
@@ -151,14 +168,19 @@ fn run(store: &Store, pace: Pace, queue: &Receiver<Order>) {
         match outcome {
             (Ok(tally), answer) => {
                 done += tally;
-                if let Some(answer) = answer
-                    && answer.send(Ok(std::mem::take(&mut done))).is_err()
-                {
-                    tracing::debug!("nobody waits for a flush");
+                if let Some(answer) = answer {
+                    tell(&answer, Ok(std::mem::take(&mut done)));
                 }
             }
-            (Err(error), answer) => return refuse(queue, error, answer),
+            (Err(error), Some(answer)) => return tell(&answer, Err(error)),
+            (Err(error), None) => return failure.put(error),
         }
+    }
+}
+
+fn tell(answer: &Answer, outcome: Result<Tally, StoreError>) {
+    if answer.send(outcome).is_err() {
+        tracing::debug!("nobody waits for a flush");
     }
 }
 
@@ -204,23 +226,4 @@ fn commit_group(
         Ok(())
     });
     (outcome, flush)
-}
-
-/// After an error: the first who waits is told, everybody else finds the writer closed.
-fn refuse(queue: &Receiver<Order>, error: StoreError, answer: Option<Answer>) {
-    let mut error = Some(error);
-    let tell = |answer: &Answer, error: &mut Option<StoreError>| {
-        let told = answer.send(Err(error.take().unwrap_or(StoreError::Closed)));
-        if told.is_err() {
-            tracing::debug!("nobody waits for a flush");
-        }
-    };
-    if let Some(answer) = answer {
-        return tell(&answer, &mut error);
-    }
-    while let Ok(order) = queue.recv() {
-        if let Order::Flush(answer) = order {
-            return tell(&answer, &mut error);
-        }
-    }
 }
