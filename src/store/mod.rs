@@ -134,7 +134,7 @@ impl Store {
             .database
             .begin_read()
             .map_err(|error| StoreError::from_redb("reading", error))?;
-        Ok(Snapshot::new(transaction))
+        Ok(Snapshot::new(Arc::clone(&self.database), transaction))
     }
 
     /// Does some work in one transaction of its own and commits it, or nothing of it.

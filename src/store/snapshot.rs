@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
+use redb::Database;
 use redb::ReadOnlyTable;
 use redb::ReadTransaction;
 use redb::ReadableTableMetadata;
@@ -66,13 +68,16 @@ pub enum Direction {
 
 /// The archive as of one commit. Nothing that is written later shows in it.
 pub struct Snapshot {
+    // Before the database: what reads a file ends before it is closed.
     pub(super) tables: ReadTables,
+    _database: Arc<Database>,
 }
 
 impl Snapshot {
-    pub(super) fn new(transaction: ReadTransaction) -> Self {
+    pub(super) fn new(database: Arc<Database>, transaction: ReadTransaction) -> Self {
         Self {
             tables: ReadTables::new(transaction),
+            _database: database,
         }
     }
 
@@ -683,4 +688,28 @@ where
         rows.push((id(key.value()), value(name, bytes.value())?));
     }
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::base::time::SystemClock;
+    use crate::store::Absent;
+    use crate::store::Store;
+
+    #[test]
+    fn a_snapshot_reads_on_when_its_store_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("archive.redb");
+        let clock = Arc::new(SystemClock);
+        let store = Store::open(&path, Absent::Create, clock.clone()).unwrap();
+        let snapshot = store.snapshot().unwrap();
+
+        drop(store);
+
+        assert_eq!(snapshot.message_count().unwrap(), 0);
+        drop(snapshot);
+        Store::open(&path, Absent::Refuse, clock).unwrap();
+    }
 }
