@@ -6,7 +6,7 @@
 //! | see what a value looks like in bytes | [`value`] |
 //! | follow a page into the tables | [`page`], then [`messages`], [`conversations`], [`attachments`] |
 //! | read what is held | [`snapshot`] |
-//! | check, copy or shrink the file | [`verify`], [`backup`] |
+//! | measure, check, copy or shrink the file | [`stats`], [`verify`], [`backup`] |
 //!
 //! One thread writes ([`writer`]); readers work on snapshots and never wait for it. The rules (data-format.md has the
 //! bytes):
@@ -31,6 +31,7 @@ mod page;
 mod read_tables;
 pub mod search;
 mod snapshot;
+mod stats;
 mod tables;
 mod tally;
 mod transaction;
@@ -58,6 +59,7 @@ pub use snapshot::Changes;
 pub use snapshot::Direction;
 pub use snapshot::Place;
 pub use snapshot::Snapshot;
+pub use stats::TableSize;
 pub use tables::NAMES as TABLE_NAMES;
 pub use tally::Tally;
 pub use transaction::Transaction;
