@@ -2,13 +2,13 @@
 //!
 //! | to | go to |
 //! |---|---|
-//! | see which tables there are | [`tables`] |
+//! | see which tables there are | `tables` |
 //! | see what a value looks like in bytes | [`value`] |
-//! | follow a page into the tables | [`page`], then [`messages`], [`conversations`], [`attachments`] |
-//! | read what is held | [`snapshot`] |
-//! | measure, check, copy or shrink the file | [`stats`], [`verify`], [`backup`] |
+//! | follow a page into the tables | `page`, then `messages`, `conversations`, `attachments` |
+//! | read what is held | `snapshot` |
+//! | measure, check, copy or shrink the file | `stats`, `verify`, `backup` |
 //!
-//! One thread writes ([`writer`]); readers work on snapshots and never wait for it. The rules (data-format.md has the
+//! One thread writes (`writer`); readers work on snapshots and never wait for it. The rules (data-format.md has the
 //! bytes):
 //!
 //! * One transaction holds pages, all their consequences and the cursor after them.
