@@ -1,5 +1,6 @@
 //! Storing messages: which row they are, what of them changed, and every row that follows from it.
 
+use std::collections::BTreeSet;
 use std::mem;
 
 use crate::base::ids::ChangeNumber;
@@ -428,58 +429,62 @@ impl Transaction<'_> {
         {
             return Ok(());
         }
-        for near in self.rows_near(conversation, stored.time)? {
-            if near == row {
-                continue;
-            }
-            let mut twin = self.message(near)?;
-            let (mine, theirs) = (&stored.message, &twin.message);
-            if theirs.body != mine.body || theirs.author == mine.author || theirs.guid == mine.guid
-            {
-                continue;
-            }
-            if mine.author == Author::Owner && twin.duplicate_of.is_none() {
-                twin.duplicate_of = Some(mine.guid.clone());
-                twin.last_change = self.log(ChangeKind::Message, near);
-                self.put_message(near, &twin)?;
-                break;
-            }
-            if theirs.author == Author::Owner {
-                stored.duplicate_of = Some(theirs.guid.clone());
-                break;
-            }
+        let mut near = Vec::new();
+        for other in self.rows_near(conversation, stored.time)? {
+            near.push((other, self.message(other)?));
         }
+        self.self_chat_rows.insert((conversation, stored.time, row));
+        let mine = &stored.message;
+        let is_copy = |other: &StoredMessage| {
+            let theirs = &other.message;
+            theirs.body == mine.body && theirs.author != mine.author && theirs.guid != mine.guid
+        };
+        if mine.author == Author::Owner {
+            let twin = near
+                .into_iter()
+                .find(|(_, other)| is_copy(other) && other.duplicate_of.is_none());
+            if let Some((row, mut twin)) = twin {
+                twin.duplicate_of = Some(mine.guid.clone());
+                twin.last_change = self.log(ChangeKind::Message, row);
+                self.put_message(row, &twin)?;
+            }
+            return Ok(());
+        }
+        let is_named = |guid: &Guid| {
+            let mut others = near.iter();
+            others.any(|(_, other)| other.duplicate_of.as_ref() == Some(guid))
+        };
+        let is_twin = |other: &StoredMessage| {
+            let theirs = &other.message;
+            is_copy(other) && theirs.author == Author::Owner && !is_named(&theirs.guid)
+        };
+        let twin = near.iter().find(|(_, other)| is_twin(other));
+        stored.duplicate_of = twin.map(|(_, twin)| twin.message.guid.clone());
         Ok(())
     }
 
-    /// Messages of a conversation within the twin window of a time, those of this transaction included.
+    /// Messages of a self chat within the twin window of a time, by arrival, those of this transaction included.
     fn rows_near(
-        &mut self,
+        &self,
         conversation: RowId,
         time: AppleTime,
-    ) -> Result<Vec<RowId>, StoreError> {
+    ) -> Result<BTreeSet<RowId>, StoreError> {
         use redb::ReadableTable;
 
         let failed = |error| StoreError::from_redb("reading", error);
-        let (from, to) = (
-            time.minus(TWIN_WINDOW).nanos(),
-            time.plus(TWIN_WINDOW).nanos(),
-        );
-        let is_near = |key: &(u64, i64, u64, u16)| {
-            key.0 == conversation.0 && (from..=to).contains(&key.1) && key.3 == 0
-        };
-        let mut rows: Vec<RowId> = self
-            .waiting
-            .timeline
-            .iter()
-            .filter(|k| is_near(k))
-            .map(|k| RowId(k.2))
+        let (from, to) = (time.minus(TWIN_WINDOW), time.plus(TWIN_WINDOW));
+        let new = (conversation, from, RowId(0))..=(conversation, to, RowId(u64::MAX));
+        let mut rows: BTreeSet<RowId> = self
+            .self_chat_rows
+            .range(new)
+            .map(|(_, _, row)| *row)
             .collect();
-        let stored = (conversation.0, from, 0, 0)..=(conversation.0, to, u64::MAX, u16::MAX);
+        let stored =
+            (conversation.0, from.nanos(), 0, 0)..=(conversation.0, to.nanos(), u64::MAX, u16::MAX);
         for entry in self.tables.timeline.range(stored).map_err(failed)? {
-            let key = entry.map_err(failed)?.0.value();
-            if key.3 == 0 {
-                rows.push(RowId(key.2));
+            let (_, _, row, n) = entry.map_err(failed)?.0.value();
+            if n == 0 {
+                rows.insert(RowId(row));
             }
         }
         Ok(rows)

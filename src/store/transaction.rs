@@ -5,6 +5,7 @@
 //! however many messages a transaction holds.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::ops::Bound;
 use std::ops::Range;
@@ -157,6 +158,8 @@ pub struct Transaction<'tx> {
     pub(super) heads: BTreeMap<RowId, Head>,
     pub(super) alias_cache: HashMap<Alias, Option<RowId>, RandomState>,
     pub(super) self_chats: HashMap<RowId, bool>,
+    /// Messages of this transaction in chats with oneself: conversation, time, row.
+    pub(super) self_chat_rows: BTreeSet<(RowId, AppleTime, RowId)>,
     /// Conversations that were united in this page, and with which.
     pub(super) united: BTreeMap<RowId, RowId>,
     pub(super) index: IndexBlock,
@@ -186,6 +189,7 @@ impl<'tx> Transaction<'tx> {
             heads: BTreeMap::new(),
             alias_cache: HashMap::default(),
             self_chats: HashMap::default(),
+            self_chat_rows: BTreeSet::new(),
             united: BTreeMap::new(),
             index: IndexBlock::default(),
             tally: Tally::default(),
