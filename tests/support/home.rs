@@ -53,17 +53,22 @@ impl Home {
         copy.to_str().unwrap().to_owned()
     }
 
-    /// Runs footbridge with nothing in the environment but this home and its archive.
-    pub(crate) fn output(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_footbridge"))
+    /// footbridge with nothing in the environment but this home and its archive.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_footbridge"));
+        command
             .args(arguments)
             .env_clear()
             .env("HOME", self.path())
             .env("FOOTBRIDGE_DATA", self.archive())
             .env("TZ", "UTC")
-            .current_dir(self.path())
-            .output()
-            .unwrap()
+            .current_dir(self.path());
+        command
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn output(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
     }
 
     /// The whole answer as text, with the home's path and the repository's replaced.
