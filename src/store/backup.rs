@@ -15,6 +15,7 @@ use redb::Value;
 use crate::store::Store;
 use crate::store::db;
 use crate::store::db::begin_write;
+use crate::store::db::fill_random;
 use crate::store::error::StoreError;
 use crate::store::migrate::GENERATION;
 use crate::store::snapshot::Snapshot;
@@ -129,10 +130,7 @@ fn copy_table<K: Key + 'static, V: Value + 'static>(
 
 fn renew_generation(database: &redb::Database) -> Result<(), StoreError> {
     let mut generation = [0; 8];
-    getrandom::fill(&mut generation).map_err(|error| StoreError::Io {
-        attempted: "drawing a random number for",
-        source: io::Error::other(error.to_string()),
-    })?;
+    fill_random(&mut generation)?;
     let tx = begin_write(database)?;
     {
         let mut tables = Tables::open(&tx)?;

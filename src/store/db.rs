@@ -12,6 +12,7 @@ use std::time::Duration;
 use redb::Builder;
 use redb::Database;
 use redb::DatabaseError;
+use redb::ReadOnlyDatabase;
 use redb::StorageBackend;
 use redb::StorageError;
 use redb::WriteTransaction;
@@ -76,7 +77,10 @@ pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
             }
             // It begins as redb's files do, so it was one.
             Err(DatabaseError::Storage(StorageError::Io(error)))
-                if error.kind() == io::ErrorKind::InvalidData =>
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+                ) =>
             {
                 return Err(StoreError::Damaged {
                     what: error.to_string(),
@@ -103,8 +107,10 @@ pub(super) fn create(
     if path.exists() {
         return Ok(());
     }
+    let mut random = [0; 8];
+    fill_random(&mut random)?;
     let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(format!(".{}.new", std::process::id()));
+    unfinished.push(format!(".{:016x}.new", u64::from_ne_bytes(random)));
     let unfinished = Path::new(&unfinished);
     let made = create_empty(unfinished).and_then(|database| fill(&database));
     let published = made.and_then(|()| match publish(unfinished, path) {
@@ -113,6 +119,18 @@ pub(super) fn create(
     });
     discard(unfinished);
     published
+}
+
+/// Random bytes from the operating system.
+///
+/// # Errors
+///
+/// [`StoreError::Io`].
+pub(super) fn fill_random(bytes: &mut [u8]) -> Result<(), StoreError> {
+    getrandom::fill(bytes).map_err(|error| {
+        let source = io::Error::other(error.to_string());
+        StoreError::io("drawing a random number for", source)
+    })
 }
 
 /// Makes an empty database in a new file.
@@ -169,9 +187,19 @@ pub(super) fn open_backend(backend: impl StorageBackend) -> Result<Database, Sto
         .map_err(|error| StoreError::from_redb("opening", error))
 }
 
-/// redb checks what it reads, but a damaged page can still trip an assertion inside it: that is damage, not a bug here.
+/// Opens a file without changing a byte of it, as far as that is possible: not after a crash, nor while another process
+/// has it open. Whatever is in the way, [`open`] meets it too.
+pub(super) fn peek(path: &Path) -> Option<ReadOnlyDatabase> {
+    guarded(|| builder().open_read_only(path)).ok()
+}
+
 fn build(path: &Path) -> Result<Database, DatabaseError> {
-    catch_unwind(AssertUnwindSafe(|| builder().create(path))).unwrap_or_else(|_panic| {
+    guarded(|| builder().create(path))
+}
+
+/// redb checks what it reads, but a damaged page can still trip an assertion inside it: that is damage, not a bug here.
+fn guarded<D>(open: impl FnOnce() -> Result<D, DatabaseError>) -> Result<D, DatabaseError> {
+    catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_panic| {
         Err(DatabaseError::Storage(StorageError::Corrupted(
             "its pages contradict each other".to_owned(),
         )))

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use redb::Database;
+use redb::ReadableDatabase;
 
 use crate::base::time::AppleTime;
 use crate::store::db::begin_write;
+use crate::store::db::fill_random;
 use crate::store::error::StoreError;
 use crate::store::tables;
 use crate::store::transaction::Tables;
@@ -19,21 +21,29 @@ const FORMAT_KEY: &str = "format";
 /// A random number in `meta` that tells copies of a file apart (D7, D24): 8 bytes.
 pub(super) const GENERATION: &str = "generation";
 
-/// Brings a file to the present format in one transaction, or refuses it and leaves it as it is.
+/// Refuses a file of another program or of a newer version.
+///
+/// # Errors
+///
+/// [`StoreError::Foreign`], [`StoreError::Newer`], [`StoreError::Damaged`].
+pub(super) fn check(database: &impl ReadableDatabase, path: &Path) -> Result<(), StoreError> {
+    found_format(database, path).map(drop)
+}
+
+/// Brings a file to the present format in one transaction.
+///
+/// # Errors
+///
+/// As [`check`], and what writing can cause.
 pub(super) fn bring_up(database: &Database, path: &Path, now: AppleTime) -> Result<(), StoreError> {
     match found_format(database, path)? {
-        Some(FORMAT) => Ok(()),
-        Some(found) => Err(StoreError::Newer {
-            found,
-            known: FORMAT,
-        }),
+        Some(()) => Ok(()),
         None => create(database, now),
     }
 }
 
-/// The format of a file; `None` for a new one.
-fn found_format(database: &Database, path: &Path) -> Result<Option<u32>, StoreError> {
-    use redb::ReadableDatabase;
+/// Whether a file has the present format; `None` for a new one.
+fn found_format(database: &impl ReadableDatabase, path: &Path) -> Result<Option<()>, StoreError> {
     use redb::TableError;
     use redb::TableHandle;
 
@@ -67,8 +77,12 @@ fn found_format(database: &Database, path: &Path) -> Result<Option<u32>, StoreEr
             what: "its table meta does not say its format".to_owned(),
         });
     };
-    match <[u8; 4]>::try_from(found.value()) {
-        Ok(bytes) => Ok(Some(u32::from_le_bytes(bytes))),
+    match <[u8; 4]>::try_from(found.value()).map(u32::from_le_bytes) {
+        Ok(FORMAT) => Ok(Some(())),
+        Ok(found) => Err(StoreError::Newer {
+            found,
+            known: FORMAT,
+        }),
         Err(_other_length) => Err(StoreError::Damaged {
             what: "its format is no number".to_owned(),
         }),
@@ -81,10 +95,7 @@ fn create(database: &Database, now: AppleTime) -> Result<(), StoreError> {
     {
         let mut tables = Tables::open(&tx)?;
         let mut generation = [0; 8];
-        getrandom::fill(&mut generation).map_err(|error| StoreError::Io {
-            attempted: "drawing a random number for",
-            source: std::io::Error::other(error.to_string()),
-        })?;
+        fill_random(&mut generation)?;
         tables
             .meta
             .insert(FORMAT_KEY, FORMAT.to_le_bytes().as_slice())

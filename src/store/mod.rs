@@ -90,6 +90,9 @@ impl Store {
         if absent == Absent::Create {
             db::create(path, |new| migrate::bring_up(new, path, clock.now()))?;
         }
+        if let Some(unchanged) = db::peek(path) {
+            migrate::check(&unchanged, path)?;
+        }
         let database = db::open(path)?;
         Self::ready(database, clock, Some(path.to_owned()))
     }
