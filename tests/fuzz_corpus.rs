@@ -9,6 +9,8 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod support;
+
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
@@ -26,6 +28,10 @@ use plist::Uid;
 use plist::Value;
 use proptest::prelude::*;
 use proptest::sample::Index;
+
+use crate::support::samples::samples;
+use crate::support::stored::KINDS;
+use crate::support::stored::decode_any;
 
 const UUID: &str = "1A2B3C4D-0001-4002-8003-ABCDEF012345";
 
@@ -352,9 +358,49 @@ fn chat_properties() -> Vec<(&'static str, Vec<u8>)> {
     vec![("binary", binary(&list)), ("xml", xml)]
 }
 
+/// The target that takes stored values: its corpus has a folder's worth of samples of every type.
+const STORED: &str = "stored_values";
+
+/// Inputs of [`STORED`]: a sample's bytes after the number of its type.
+fn stored_values() -> Vec<(String, Vec<u8>)> {
+    let samples = samples();
+    let mut seeds = Vec::new();
+    for (number, (kind, _)) in (0..).zip(KINDS) {
+        let of_kind = samples.iter().filter(|sample| sample.kind == kind);
+        for sample in of_kind {
+            let name = format!("{kind}-{}", sample.name.replace(' ', "-"));
+            seeds.push((name, [&[number], sample.bytes.as_slice()].concat()));
+        }
+    }
+    let number = |wanted: &str| {
+        let place = KINDS.iter().position(|(kind, _)| *kind == wanted);
+        u8::try_from(place.unwrap()).unwrap()
+    };
+    seeds.push((
+        "search_terms".to_owned(),
+        vec![number("search_terms"), 7, 1, 0xac, 0x02],
+    ));
+    seeds.push((
+        "search_blocks".to_owned(),
+        vec![number("search_blocks"), 1, 7, 0xac, 0x02, 3, 9],
+    ));
+    seeds
+}
+
+fn assert_seed(file: &Path, bytes: &[u8]) {
+    if std::env::var_os("FOOTBRIDGE_WRITE_SEEDS").is_some() {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, bytes).unwrap();
+    }
+    assert!(
+        fs::read(file).unwrap() == bytes,
+        "{} has changed",
+        file.display()
+    );
+}
+
 #[test]
 fn seeds_are_what_our_encoders_write() {
-    let write = std::env::var_os("FOOTBRIDGE_WRITE_SEEDS").is_some();
     let seeds = [
         typedstreams(),
         summary_infos(),
@@ -364,17 +410,36 @@ fn seeds_are_what_our_encoders_write() {
 
     for ((target, _, _), seeds) in TARGETS.into_iter().zip(seeds) {
         for (name, bytes) in seeds {
-            let file = corpus(target).join(name);
-            if write {
-                fs::create_dir_all(corpus(target)).unwrap();
-                fs::write(&file, &bytes).unwrap();
-            }
-            assert!(
-                fs::read(&file).unwrap() == bytes,
-                "{} has changed",
-                file.display()
-            );
+            assert_seed(&corpus(target).join(name), &bytes);
         }
+    }
+}
+
+#[test]
+fn seeds_of_stored_values_are_the_samples() {
+    for (name, bytes) in stored_values() {
+        assert_seed(&corpus(STORED).join(name), &bytes);
+        assert!(decode_any(&bytes));
+    }
+}
+
+#[test]
+fn every_stored_value_of_the_corpus_is_decoded_or_refused_at_any_length() {
+    for file in files(&corpus(STORED)) {
+        let bytes = fs::read(&file).unwrap();
+
+        // A value that is cut off is none: nothing of it may be taken for the whole. A list of the search index may
+        // end anywhere.
+        let kind = usize::from(bytes.first().copied().unwrap_or_default());
+        let is_list = KINDS
+            .get(kind)
+            .is_none_or(|(kind, _)| *kind == "search_terms");
+        let cut = (0..bytes.len()).filter(|end| decode_any(&bytes[..*end]));
+        assert!(
+            !decode_any(&bytes) || is_list || cut.count() == 0,
+            "{}",
+            file.display()
+        );
     }
 }
 
@@ -431,5 +496,21 @@ proptest! {
 
         // Whatever it holds, it is shown in the form of its kind.
         prop_assert!(shown.is_err() || shown.is_ok_and(|shown| shown.is_object()));
+    }
+
+    #[test]
+    fn damaged_stored_values_are_decoded_or_refused(
+        seed in any::<Index>(),
+        damage in proptest::collection::vec((any::<Index>(), any::<u8>()), 1..4),
+    ) {
+        let (_, mut bytes) = seed.get(&stored_values()).clone();
+        for (at, byte) in damage {
+            // The number of the type stays.
+            let at = 1 + at.index(bytes.len() - 1);
+            bytes[at] = byte;
+        }
+
+        // What is decoded reads as it was written: `decode_any` compares.
+        decode_any(&bytes);
     }
 }
