@@ -713,3 +713,24 @@ fn decoding_everything_again_changes_nothing_when_the_decoder_is_the_same() {
     let tried = store.snapshot().unwrap().quarantine().unwrap();
     assert!(tried.iter().all(|(_, entry)| entry.attempts == 3));
 }
+
+#[test]
+fn a_row_of_several_large_blobs_can_be_read_back() {
+    let flow = Flow::new();
+    let large = vec![b'x'; 7 << 20];
+    let columns: [Column<'_>; 4] = [
+        ("attributedBody", &large),
+        ("payload_data", &large),
+        ("message_summary_info", &large),
+        ("balloon_bundle_id", &"com.example"),
+    ];
+    flow.message(1, &columns);
+    let row = flow.fixture.attachment(1, "at_0_A", &[]);
+    let info = "UPDATE attachment SET user_info = ?1, attribution_info = ?1 WHERE ROWID = ?2";
+    flow.fixture.writer.execute(info, (&large, row)).unwrap();
+
+    flow.import_as_if_fresh();
+    let again = redecode(&flow.store, Redecode::All, &|_| {}).unwrap();
+
+    assert_eq!(again, tally(|tally| tally.refreshed = 1));
+}

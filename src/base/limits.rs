@@ -24,8 +24,12 @@ pub const GROUP_WAIT: Duration = Duration::from_millis(50);
 /// redb's page cache, bytes.
 pub const PAGE_CACHE_BYTES: usize = 64 << 20;
 
-/// One stored value, bytes, when decoding: a forged length must not allocate more.
+/// Text and data of one decoded property list, bytes: a forged one must not make more.
 pub const VALUE_BYTES: usize = 16 << 20;
+
+/// One stored value, bytes, when decoding: a forged length must not allocate more. A row of chat.db has four bodies of
+/// at most [`BLOB_BYTES`] each, and its attachments have some.
+pub const STORED_VALUE_BYTES: usize = 64 << 20;
 
 /// One blob column of chat.db, bytes. Larger ones are kept out of memory and recorded as too large.
 pub const BLOB_BYTES: usize = 8 << 20;

@@ -124,7 +124,7 @@ use bincode::config::Varint;
 use bincode::error::DecodeError;
 use bincode::error::EncodeError;
 
-use crate::base::limits::VALUE_BYTES;
+use crate::base::limits::STORED_VALUE_BYTES;
 
 pub use attachment::StoredAttachment;
 pub use conversation::Head;
@@ -141,8 +141,8 @@ pub use ledger::Tombstone;
 pub use message::StoredMessage;
 pub use record::StoredRecord;
 
-const CONFIG: Configuration<LittleEndian, Varint, Limit<VALUE_BYTES>> =
-    config::standard().with_limit::<VALUE_BYTES>();
+const CONFIG: Configuration<LittleEndian, Varint, Limit<STORED_VALUE_BYTES>> =
+    config::standard().with_limit::<STORED_VALUE_BYTES>();
 
 /// What a value takes as a rule, bytes: a buffer of this size seldom grows.
 const USUAL_BYTES: usize = 768;
