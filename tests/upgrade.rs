@@ -23,6 +23,8 @@ use std::sync::Arc;
 
 use footbridge::app::Archive;
 use footbridge::app::export::Selection;
+use footbridge::base::ids::RowId;
+use footbridge::model::record::SourceKind;
 use footbridge::store::Absent;
 use footbridge::store::Store;
 use footbridge::store::StoreError;
@@ -160,6 +162,44 @@ fn a_file_that_is_cut_off_is_damaged() {
 
         assert_refused(&path, |error| matches!(error, StoreError::Damaged { .. }));
     }
+}
+
+#[test]
+fn a_byte_that_a_disk_turned_over_does_not_go_unnoticed() {
+    let (_folder, path) = copy(&fixture(1, "redb"));
+    let sound = fs::read(&path).unwrap();
+    let said = contents(&open(&path).unwrap());
+    let (mut refused, mut found) = (0, 0);
+
+    for at in (64..sound.len()).step_by(331) {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 0x10;
+        fs::write(&path, &bytes).unwrap();
+        let Ok(store) = open(&path) else {
+            refused += 1;
+            continue;
+        };
+        let findings = store.verify(|_, _| {}).unwrap();
+
+        // A page that is free is nobody's loss.
+        assert!(
+            !findings.is_empty() || contents(&store) == said,
+            "byte {at}"
+        );
+        found += usize::from(!findings.is_empty());
+    }
+
+    assert!(
+        refused > 0 && found > 20,
+        "{refused} refused, {found} found"
+    );
+}
+
+/// Everything that a reader can be told, raw records included.
+fn contents(store: &Store) -> String {
+    let snapshot = store.snapshot().unwrap();
+    let records = snapshot.records_after(RowId(0), SourceKind::ChatDb, usize::MAX);
+    format!("{:?} {}", records.unwrap(), exported(store.clone()))
 }
 
 #[test]

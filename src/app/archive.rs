@@ -78,7 +78,7 @@ impl Archive {
     ///
     /// When the file cannot be read to its end.
     pub fn verify(&self, progress: impl FnMut(u64, u64)) -> Result<Vec<Finding>, AppError> {
-        Ok(self.store.snapshot()?.verify(progress)?)
+        Ok(self.store.verify(progress)?)
     }
 
     /// Writes a consistent copy to a file that must not exist, and verifies it. Answers its size in bytes.

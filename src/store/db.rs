@@ -65,7 +65,7 @@ pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
     }
     let mut waited = Duration::ZERO;
     loop {
-        match build(path) {
+        match builder().create(path) {
             Err(DatabaseError::DatabaseAlreadyOpen) if waited < LOCK_WAIT => {
                 thread::sleep(LOCK_RETRY);
                 waited += LOCK_RETRY;
@@ -140,7 +140,9 @@ pub(super) fn fill_random(bytes: &mut [u8]) -> Result<(), StoreError> {
 /// [`StoreError::DiskFull`], [`StoreError::Io`], also when the file exists.
 pub(super) fn create_empty(path: &Path) -> Result<Database, StoreError> {
     make_private(path).map_err(|source| StoreError::io("creating", source))?;
-    build(path).map_err(|error| StoreError::from_redb("creating", error))
+    builder()
+        .create(path)
+        .map_err(|error| StoreError::from_redb("creating", error))
 }
 
 /// Gives a finished file its name, for good, unless there is a file of that name. The name it had may remain.
@@ -190,19 +192,31 @@ pub(super) fn open_backend(backend: impl StorageBackend) -> Result<Database, Sto
 /// Opens a file without changing a byte of it, as far as that is possible: not after a crash, nor while another process
 /// has it open. Whatever is in the way, [`open`] meets it too.
 pub(super) fn peek(path: &Path) -> Option<ReadOnlyDatabase> {
-    guarded(|| builder().open_read_only(path)).ok()
+    builder().open_read_only(path).ok()
 }
 
-fn build(path: &Path) -> Result<Database, DatabaseError> {
-    guarded(|| builder().create(path))
+/// Compares the checksums of all pages of a backend, which is repaired as far as that is possible.
+///
+/// # Errors
+///
+/// [`StoreError::Damaged`], [`StoreError::Io`].
+pub(super) fn check_pages(backend: impl StorageBackend) -> Result<(), StoreError> {
+    let checked = builder()
+        .create_with_backend(backend)
+        .and_then(|mut database| database.check_integrity());
+    // What was repaired is the list of free pages, which every opening after a crash makes anew.
+    checked
+        .map(|_was_sound| ())
+        .map_err(|error| StoreError::from_redb("reading", error))
 }
 
-/// redb checks what it reads, but a damaged page can still trip an assertion inside it: that is damage, not a bug here.
-fn guarded<D>(open: impl FnOnce() -> Result<D, DatabaseError>) -> Result<D, DatabaseError> {
-    catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_panic| {
-        Err(DatabaseError::Storage(StorageError::Corrupted(
-            "its pages contradict each other".to_owned(),
-        )))
+/// Does something with a file that may be damaged: redb trusts its pages, so that a damaged one can trip an assertion
+/// inside it. That is damage, not a bug here.
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_panic| {
+        Err(StoreError::Damaged {
+            what: "its pages contradict each other".to_owned(),
+        })
     })
 }
 

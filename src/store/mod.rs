@@ -28,6 +28,7 @@ mod merges;
 mod messages;
 mod migrate;
 mod page;
+mod pages;
 mod read_tables;
 pub mod search;
 mod snapshot;
@@ -90,11 +91,13 @@ impl Store {
         if absent == Absent::Create {
             db::create(path, |new| migrate::bring_up(new, path, clock.now()))?;
         }
-        if let Some(unchanged) = db::peek(path) {
-            migrate::check(&unchanged, path)?;
-        }
-        let database = db::open(path)?;
-        Self::ready(database, clock, Some(path.to_owned()))
+        db::guarded(|| {
+            if let Some(unchanged) = db::peek(path) {
+                migrate::check(&unchanged, path)?;
+            }
+            let database = db::open(path)?;
+            Self::ready(database, clock, Some(path.to_owned()))
+        })
     }
 
     /// Opens a storage backend: memory, or one that fails on purpose.

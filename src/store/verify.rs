@@ -1,4 +1,5 @@
-//! Reads every row of every table and holds it against the others. Changes nothing.
+//! Reads every row of every table and holds it against the others, and every page against its checksum. Changes
+//! nothing.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -11,9 +12,12 @@ use crate::model::attachment::AttachmentState;
 use crate::model::change::Cursor;
 use crate::model::contact::Contact;
 use crate::model::record::HandleRow;
+use crate::store::Store;
+use crate::store::db;
 use crate::store::error::StoreError;
 use crate::store::messages::relations;
 use crate::store::messages::timeline;
+use crate::store::pages;
 use crate::store::search;
 use crate::store::snapshot::Snapshot;
 use crate::store::value::ChangeEntry;
@@ -56,6 +60,33 @@ struct Verification<'s> {
     quarantined: u64,
     next_row: u64,
     next_change: u64,
+}
+
+impl Store {
+    /// Holds every page of the file against its checksum, then every table against the others. An empty list means
+    /// that nothing is wrong. Nobody may write meanwhile. `progress` is told how many messages of how many are done.
+    ///
+    /// # Errors
+    ///
+    /// As [`Snapshot::verify`]; when pages are damaged, what reading them leads to is a finding too.
+    pub fn verify(&self, progress: impl FnMut(u64, u64)) -> Result<Vec<Finding>, StoreError> {
+        if self.path().map_or(Ok(true), pages::are_intact)? {
+            return self.snapshot()?.verify(progress);
+        }
+        let damaged = |what: String| Finding {
+            table: "all",
+            row: "pages".to_owned(),
+            what,
+        };
+        let mut findings = vec![damaged(
+            "there are pages that are not as they were written".to_owned(),
+        )];
+        match db::guarded(|| self.snapshot()?.verify(progress)) {
+            Ok(more) => findings.extend(more),
+            Err(error) => findings.push(damaged(error.to_string())),
+        }
+        Ok(findings)
+    }
 }
 
 impl Snapshot {
