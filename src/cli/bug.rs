@@ -60,8 +60,12 @@ fn notice(err: &mut dyn Write, place: Option<&str>) {
 mod tests {
     use super::*;
 
+    /// The hook is the whole process's: one test at a time.
+    static HOOK: Mutex<()> = Mutex::new(());
+
     #[test]
     fn a_panic_becomes_a_notice_without_its_text() {
+        let _alone = HOOK.lock().unwrap();
         let mut err = Vec::new();
 
         let exit = guard(&mut err, || panic!("somebody's message"));
@@ -77,6 +81,7 @@ mod tests {
 
     #[test]
     fn without_a_panic_nothing_is_said() {
+        let _alone = HOOK.lock().unwrap();
         let mut err = Vec::new();
 
         let exit = guard(&mut err, || Exit::Owner);
