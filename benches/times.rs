@@ -29,7 +29,7 @@ impl Times {
 impl fmt::Display for Times {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [best, median, slowest] = [self.best(), self.median(), self.slowest()];
-        if slowest.as_secs() >= 1 {
+        if median.as_secs() >= 1 {
             let [best, median] = [best, median].map(|time| time.as_secs_f64());
             write!(f, "best {best:.1} s, median {median:.1} s")
         } else {
