@@ -402,15 +402,18 @@ fn some_rows_are_read_by_their_ids() {
     let mut source = open(&fixture.path());
     let every = all(&mut source, Detail::Full);
 
-    let some = source.rows(&[4, 1, 2, 2, 77]).unwrap();
+    let some = source.rows(&[4, 1, 2, 2, 77], Detail::Full).unwrap();
 
     let expected: Vec<SourceRow> = every
         .into_iter()
         .filter(|row| [1, 2, 4].contains(&row.rowid))
         .collect();
     assert_eq!(some, expected);
-    assert_eq!(source.rows(&[]).unwrap(), []);
-    assert_eq!(source.rows(&[i64::MIN, i64::MAX]).unwrap(), []);
+    assert_eq!(source.rows(&[], Detail::Full).unwrap(), []);
+    assert_eq!(
+        source.rows(&[i64::MIN, i64::MAX], Detail::Full).unwrap(),
+        []
+    );
 }
 
 #[test]
@@ -530,7 +533,7 @@ fn rowids_may_lie_far_apart() {
         rows.iter().map(|row| row.rowid).collect::<Vec<_>>(),
         [1, i64::MAX]
     );
-    assert_eq!(source.rows(&[i64::MAX]).unwrap().len(), 1);
+    assert_eq!(source.rows(&[i64::MAX], Detail::Full).unwrap().len(), 1);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod support;
 
 use std::fs;
 use std::io::ErrorKind;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use footbridge::base::ids::AttachmentGuid;
@@ -583,7 +584,7 @@ fn a_message_that_was_deleted_for_good_stays_with_the_time_of_detection() {
     assert_eq!(snapshot.message_count().unwrap(), 2);
 
     let before = flow.last_change();
-    let again = redecode(&flow.store, Redecode::All, &|_| {}).unwrap();
+    let again = redecode(&flow.store, Redecode::All, &|_| ControlFlow::Continue(())).unwrap();
 
     assert_eq!(again, tally(|tally| tally.refreshed = 2));
     assert_eq!(flow.last_change(), before);
@@ -635,7 +636,7 @@ fn a_file_of_two_messages_is_one_and_does_not_turn_around() {
     flow.import();
     let before = flow.last_change();
 
-    let again = redecode(&flow.store, Redecode::All, &|_| {}).unwrap();
+    let again = redecode(&flow.store, Redecode::All, &|_| ControlFlow::Continue(())).unwrap();
 
     assert_eq!(again, tally(|tally| tally.refreshed = 2));
     assert_eq!(flow.last_change(), before);
@@ -698,9 +699,14 @@ fn decoding_everything_again_changes_nothing_when_the_decoder_is_the_same() {
     );
     let unreadable = store.snapshot().unwrap().quarantine().unwrap().len() as u64;
 
-    let all = redecode(&store, Redecode::All, &|_| {}).unwrap();
-    let quarantined = redecode(&store, Redecode::Quarantined, &|_| {}).unwrap();
-    let outdated = redecode(&store, Redecode::Outdated, &|_| {}).unwrap();
+    let all = redecode(&store, Redecode::All, &|_| ControlFlow::Continue(())).unwrap();
+    let quarantined = redecode(
+        &store,
+        Redecode::Quarantined,
+        &|_| ControlFlow::Continue(()),
+    )
+    .unwrap();
+    let outdated = redecode(&store, Redecode::Outdated, &|_| ControlFlow::Continue(())).unwrap();
 
     assert_eq!(
         (all.refreshed, quarantined.refreshed, outdated.refreshed),
@@ -730,7 +736,7 @@ fn a_row_of_several_large_blobs_can_be_read_back() {
     flow.fixture.writer.execute(info, (&large, row)).unwrap();
 
     flow.import_as_if_fresh();
-    let again = redecode(&flow.store, Redecode::All, &|_| {}).unwrap();
+    let again = redecode(&flow.store, Redecode::All, &|_| ControlFlow::Continue(())).unwrap();
 
     assert_eq!(again, tally(|tally| tally.refreshed = 1));
 }

@@ -43,6 +43,36 @@ pub const SOURCE_PAUSE: Duration = Duration::from_millis(200);
 /// Attempts at a copy of chat.db during which nobody writes to it.
 pub const SOURCE_COPY_ATTEMPTS: u32 = 3;
 
+/// How often the files of a chat.db that is followed are looked at: a look takes some 50 us.
+pub const FOLLOW_POLL: Duration = Duration::from_millis(100);
+
+/// How long a change is left alone before it is read: Messages writes a row and its joins in several commits.
+pub const FOLLOW_SETTLE: Duration = Duration::from_millis(50);
+
+/// Age of messages that every change makes looked at. Edits end after 15 minutes, unsends after 2.
+pub const FOLLOW_LATELY: Duration = Duration::from_hours(48);
+
+/// Rows before the newest that are looked at again: they may be committed out of order (MS-70).
+pub const FOLLOW_REREAD_ROWS: i64 = 200;
+
+/// Age of messages that are looked at now and then, for late read dates.
+pub const FOLLOW_WIDE: Duration = Duration::from_hours(14 * 24);
+
+/// How often they are.
+pub const FOLLOW_WIDE_EVERY: Duration = Duration::from_mins(1);
+
+/// How often every message is looked at, a second or two for a million.
+pub const FOLLOW_ALL_EVERY: Duration = Duration::from_hours(1);
+
+/// A longer time between two looks at the files means that the computer slept.
+pub const FOLLOW_SLEEP: Duration = Duration::from_mins(2);
+
+/// Pause after the first failure to read a followed source; doubled with each further one.
+pub const FOLLOW_RETRY: Duration = Duration::from_secs(1);
+
+/// The longest such pause.
+pub const FOLLOW_RETRY_MOST: Duration = Duration::from_mins(1);
+
 /// Nesting of a typedstream, a property list or a keyed archive. Real ones stay below 10.
 pub const NESTING: usize = 64;
 

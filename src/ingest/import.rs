@@ -7,6 +7,8 @@ use sha2::Sha256;
 
 use crate::base::ids::Guid;
 use crate::base::ids::RowId;
+use crate::base::limits::SLICE_ROWS;
+use crate::base::time::AppleTime;
 use crate::base::time::Clock;
 use crate::decode::chatdb::DECODER_VERSION;
 use crate::decode::chatdb::Directory;
@@ -21,6 +23,7 @@ use crate::ingest::people::Ownership;
 use crate::ingest::people::contacts;
 use crate::ingest::people::own_addresses;
 use crate::ingest::pipeline;
+use crate::ingest::report;
 use crate::model::attachment::Attachment;
 use crate::model::change::Cursor;
 use crate::model::identity::conversations;
@@ -32,7 +35,6 @@ use crate::source::chatdb::ChatDb;
 use crate::source::chatdb::Detail;
 use crate::source::chatdb::Files;
 use crate::source::chatdb::Locations;
-use crate::source::chatdb::Slice;
 use crate::source::chatdb::SourceRow;
 use crate::store::Pace;
 use crate::store::Page;
@@ -56,6 +58,20 @@ pub struct Options {
     pub pace: Pace,
 }
 
+/// Which messages of a database that was read to its end before are compared with what is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Every one, unless the inputs are what they were. The cursor then remembers the inputs.
+    All,
+    /// Those dated since a time, and those after a ROWID. The cursor stays as it is: other messages may have changed.
+    Recent {
+        /// The time.
+        since: AppleTime,
+        /// The ROWID.
+        after: i64,
+    },
+}
+
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Import {
@@ -67,6 +83,8 @@ pub struct Import {
     pub resumed: bool,
     /// What the owner should know about the source.
     pub warnings: Vec<String>,
+    /// The largest ROWID when the pass began; `None` when the source was not opened.
+    pub last_rowid: Option<i64>,
 }
 
 /// Brings a chat.db into the store: all of it the first time, what is new or changed later.
@@ -81,6 +99,17 @@ pub fn import(
     options: &Options,
     on_progress: OnProgress<'_>,
 ) -> Result<Import, IngestError> {
+    pass(store, clock, options, Scope::All, on_progress)
+}
+
+/// One pass. What was not read to its end before is read whole, whatever the scope.
+pub(super) fn pass(
+    store: &Store,
+    clock: &dyn Clock,
+    options: &Options,
+    scope: Scope,
+    on_progress: OnProgress<'_>,
+) -> Result<Import, IngestError> {
     let files = Files::new(&options.locations);
     let before = store.snapshot()?.cursor(SOURCE)?;
     let inputs = inputs(options)?;
@@ -90,6 +119,7 @@ pub fn import(
         scanned: None,
     }) = &before
         && *known == inputs
+        && scope == Scope::All
     {
         import.unchanged = true;
         import.tally = look_again(store, &files)?;
@@ -139,9 +169,11 @@ pub fn import(
     if is_first {
         pass.read_all(&mut database, &start)?;
     }
+    let scope = if is_first { Scope::All } else { scope };
+    import.last_rowid = Some(database.max_rowid()?);
     if !is_first || start.inputs != inputs {
         import.tally += writer.flush()?;
-        pass.read_changed(&mut database)?;
+        pass.read_changed(&mut database, scope)?;
     }
     let now = clock.now();
     let deleted = source
@@ -151,7 +183,7 @@ pub fn import(
         .map(|guid| (guid, now));
     let mut last = Page {
         deleted: deleted.collect(),
-        cursor: Some(Cursor {
+        cursor: (scope == Scope::All).then_some(Cursor {
             inputs,
             scanned: None,
         }),
@@ -212,36 +244,39 @@ impl Pass<'_> {
         };
         pipeline::run(read, decode, |(decoded, last)| {
             self.send(decoded)?;
-            on_progress(Progress {
+            let progress = Progress {
                 phase: Phase::Reading,
                 done: last.map_or(0, rowid),
                 total,
-            });
-            Ok(())
+            };
+            report(on_progress, progress)
         })
     }
 
     /// Compares every row with what is held, reads those in full that are not the same, and looks again for files.
-    fn read_changed(&mut self, database: &mut ChatDb) -> Result<(), IngestError> {
+    fn read_changed(&mut self, database: &mut ChatDb, scope: Scope) -> Result<(), IngestError> {
         let snapshot = self.store.snapshot()?;
         let total = rowid(database.max_rowid()?);
-        let mut after = Some(i64::MIN);
+        let mut outlines = Outlines::new(database, scope)?;
         let (files, directory, on_progress) =
             (self.files, self.directory.clone(), self.on_progress);
         let mut waiting = Vec::new().into_iter();
         let page_rows = self.page_rows;
         let read = || {
-            while let Some(from) = after.filter(|_| waiting.as_slice().is_empty()) {
-                let slice = database.slice(from, Detail::Outline)?;
-                after = (!slice.end).then_some(slice.last);
-                on_progress(Progress {
+            while waiting.as_slice().is_empty() {
+                let Some(outlines) = outlines.next(database)? else {
+                    break;
+                };
+                let progress = Progress {
                     phase: Phase::Comparing,
-                    done: rowid(slice.last),
+                    done: outlines.last().map_or(total, |row| rowid(row.rowid)),
                     total,
-                });
-                let changed = changed(&snapshot, &slice)?;
+                };
+                report(on_progress, progress)?;
+                let changed = changed(&snapshot, &outlines)?;
                 if !changed.is_empty() {
-                    waiting = pages(database.rows(&changed)?, page_rows).into_iter();
+                    let rows = database.rows(&changed, Detail::Full)?;
+                    waiting = pages(rows, page_rows).into_iter();
                 }
             }
             Ok(waiting.next())
@@ -268,6 +303,41 @@ impl Pass<'_> {
             page.owner = Some(self.people.owner());
         }
         send(self.writer, page)
+    }
+}
+
+/// The rows to compare, slice by slice.
+enum Outlines {
+    /// All after a ROWID; `None` at the end.
+    After(Option<i64>),
+    /// These, from the end.
+    Of(Vec<Vec<i64>>),
+}
+
+impl Outlines {
+    fn new(database: &mut ChatDb, scope: Scope) -> Result<Self, IngestError> {
+        Ok(match scope {
+            Scope::All => Self::After(Some(i64::MIN)),
+            Scope::Recent { since, after } => {
+                let recent = database.recent(since, after)?;
+                Self::Of(recent.rchunks(SLICE_ROWS).map(<[i64]>::to_vec).collect())
+            }
+        })
+    }
+
+    fn next(&mut self, database: &mut ChatDb) -> Result<Option<Vec<SourceRow>>, IngestError> {
+        match self {
+            Self::After(after) => {
+                let Some(from) = *after else { return Ok(None) };
+                let slice = database.slice(from, Detail::Outline)?;
+                *after = (!slice.end).then_some(slice.last);
+                Ok(Some(slice.rows))
+            }
+            Self::Of(slices) => match slices.pop() {
+                Some(rowids) => Ok(Some(database.rows(&rowids, Detail::Outline)?)),
+                None => Ok(None),
+            },
+        }
     }
 }
 
@@ -298,9 +368,9 @@ fn pages(mut rows: Vec<SourceRow>, page_rows: usize) -> Vec<Vec<SourceRow>> {
 }
 
 /// ROWIDs of rows that are not held as they are now. A row without a usable GUID is always looked at.
-fn changed(snapshot: &Snapshot, slice: &Slice) -> Result<Vec<i64>, StoreError> {
+fn changed(snapshot: &Snapshot, outlines: &[SourceRow]) -> Result<Vec<i64>, StoreError> {
     let mut changed = Vec::new();
-    for row in &slice.rows {
+    for row in outlines {
         let guid = row
             .record
             .row
@@ -345,7 +415,7 @@ fn wanted(snapshot: &Snapshot, files: &Files) -> Result<Vec<(RowId, Attachment)>
 }
 
 /// Hash over everything that decides what an import would read: the files, the options, the decoder.
-fn inputs(options: &Options) -> Result<[u8; 32], IngestError> {
+pub(super) fn inputs(options: &Options) -> Result<[u8; 32], IngestError> {
     let mut hash = Sha256::new();
     hash.update(chatdb::inputs(&options.locations)?);
     hash.update(DECODER_VERSION.to_le_bytes());

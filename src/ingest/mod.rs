@@ -9,22 +9,31 @@
 //! | complete, the inputs are what they were | nothing | files that have come since |
 //! | complete, the inputs changed | every row in outline, changed ones in full | the changed ones, then the cursor |
 //!
+//! [`follow`] repeats that for as long as Messages writes to it, looking at recent messages often and at all of them
+//! seldom.
+//!
 //! The cursor remembers what the inputs were when its pass began. An interrupted first pass over a database that has
 //! changed since is followed by a second one that compares, so that nothing which changed in between is missed.
 
 mod files;
+mod follow;
 mod import;
 mod people;
 mod pipeline;
 mod redecode;
+
+use std::ops::ControlFlow;
 
 use crate::base::error::Class;
 use crate::base::error::Explain;
 use crate::source::chatdb::ChatDbError;
 use crate::store::StoreError;
 
+pub use follow::Stop;
+pub use follow::follow;
 pub use import::Import;
 pub use import::Options;
+pub use import::Scope;
 pub use import::import;
 pub use redecode::Redecode;
 pub use redecode::redecode;
@@ -38,6 +47,9 @@ pub enum IngestError {
     /// The store could not be written or read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It was told to stop. What was committed stays, and the next import goes on from there.
+    #[error("the import was stopped")]
+    Stopped,
 }
 
 impl Explain for IngestError {
@@ -45,6 +57,7 @@ impl Explain for IngestError {
         match self {
             Self::Source(error) => error.class(),
             Self::Store(error) => error.class(),
+            Self::Stopped => Class::Retry,
         }
     }
 
@@ -52,6 +65,7 @@ impl Explain for IngestError {
         match self {
             Self::Source(error) => error.hint(),
             Self::Store(error) => error.hint(),
+            Self::Stopped => None,
         }
     }
 }
@@ -78,5 +92,14 @@ pub enum Phase {
     Decoding,
 }
 
-/// Is told how far things are. Called a few times a second at most per thousand rows; cheap calls only.
-pub type OnProgress<'a> = &'a (dyn Fn(Progress) + Sync);
+/// Is told how far things are, and says whether to go on. Called a few times a second at most per thousand rows; cheap
+/// calls only.
+pub type OnProgress<'a> = &'a (dyn Fn(Progress) -> ControlFlow<()> + Sync);
+
+/// Tells how far things are; an error when they are to stop.
+fn report(on_progress: OnProgress<'_>, progress: Progress) -> Result<(), IngestError> {
+    match on_progress(progress) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(IngestError::Stopped),
+    }
+}

@@ -9,6 +9,7 @@ use crate::ingest::OnProgress;
 use crate::ingest::Phase;
 use crate::ingest::Progress;
 use crate::ingest::pipeline;
+use crate::ingest::report;
 use crate::model::record::SourceKind;
 use crate::model::region::Region;
 use crate::store::Pace;
@@ -53,11 +54,12 @@ pub fn redecode(
     let read = || {
         let batch = batches.next()?;
         done += BATCH as u64;
-        on_progress(Progress {
+        let progress = Progress {
             phase: Phase::Decoding,
             done: done.min(total),
             total,
-        });
+        };
+        report(on_progress, progress)?;
         Ok(batch)
     };
     let decode_again = |batch: Vec<(StoredRecord, u64)>| {

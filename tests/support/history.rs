@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use footbridge::app::Archive;
@@ -135,7 +136,9 @@ pub(crate) fn import(
     database: &Path,
     commit_rows: usize,
 ) -> Result<Import, IngestError> {
-    ingest::import(store, &CLOCK, &options(database, commit_rows), &|_| {})
+    ingest::import(store, &CLOCK, &options(database, commit_rows), &|_| {
+        ControlFlow::Continue(())
+    })
 }
 
 /// The export, without the change numbers: these depend on how often an import was interrupted.

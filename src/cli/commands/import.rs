@@ -1,6 +1,7 @@
 //! `footbridge import`.
 
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 
 use crate::app::Archive;
 use crate::app::config::ConfigError;
@@ -34,7 +35,10 @@ pub(crate) fn run(args: &ImportArgs, session: &mut Session<'_>) -> Result<Exit, 
     }
     let archive = Archive::open_or_create(&data)?;
     let phases = Phases::new(names, &SystemClock);
-    let import = archive.import(&wanted, &|now| phases.set(now.phase, now.done, now.total))?;
+    let import = archive.import(&wanted, &|now| {
+        phases.set(now.phase, now.done, now.total);
+        ControlFlow::Continue(())
+    })?;
     drop(phases);
     for warning in &import.warnings {
         report::warning(warning);

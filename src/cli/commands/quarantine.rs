@@ -1,5 +1,7 @@
 //! `footbridge quarantine list` and `footbridge quarantine retry`.
 
+use std::ops::ControlFlow;
+
 use crate::app::import::Redecode;
 use crate::base::time::SystemClock;
 use crate::cli::Session;
@@ -58,6 +60,7 @@ fn retry(session: &mut Session<'_>) -> Result<Exit, Failure> {
     let phases = Phases::new(names, &SystemClock);
     archive.redecode(Redecode::Quarantined, &|now| {
         phases.set(now.phase, now.done, now.total);
+        ControlFlow::Continue(())
     })?;
     drop(phases);
     let still = archive.quarantine()?.len();

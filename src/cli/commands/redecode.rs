@@ -1,5 +1,7 @@
 //! `footbridge redecode`.
 
+use std::ops::ControlFlow;
+
 use crate::app::import::Redecode;
 use crate::base::time::SystemClock;
 use crate::cli::Session;
@@ -19,7 +21,10 @@ pub(crate) fn run(args: &RedecodeArgs, session: &mut Session<'_>) -> Result<Exit
         Redecode::Outdated
     };
     let phases = Phases::new(names, &SystemClock);
-    let tally = archive.redecode(which, &|now| phases.set(now.phase, now.done, now.total))?;
+    let tally = archive.redecode(which, &|now| {
+        phases.set(now.phase, now.done, now.total);
+        ControlFlow::Continue(())
+    })?;
     drop(phases);
     if session.json {
         let counts: serde_json::Map<_, _> = tally

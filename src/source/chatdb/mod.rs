@@ -49,6 +49,7 @@ pub use crate::source::chatdb::locations::Locations;
 
 use crate::base::limits::COMMIT_BYTES;
 use crate::base::limits::SLICE_ROWS;
+use crate::base::time::AppleTime;
 use crate::model::record::MessageRecord;
 use crate::source::chatdb::fingerprint::Fingerprints;
 use crate::source::chatdb::open::Opened;
@@ -224,11 +225,24 @@ impl ChatDb {
         })
     }
 
-    /// Some rows in full, by ROWID; those that are gone are left out.
+    /// ROWIDs of messages that may have changed lately: those dated since a time, and those after a ROWID, however they
+    /// are dated: iCloud brings in old messages under new ROWIDs. Rising.
     ///
     /// # Errors
     /// When the database is damaged or busy.
-    pub fn rows(&mut self, rowids: &[i64]) -> Result<Vec<SourceRow>, ChatDbError> {
+    pub fn recent(&mut self, since: AppleTime, after: i64) -> Result<Vec<i64>, ChatDbError> {
+        self.read(|connection, view| {
+            let mut statement = connection.prepare_cached(&view.plan.recent)?;
+            let rows = statement.query_map((after, since.nanos()), |row| row.get(0))?;
+            rows.collect()
+        })
+    }
+
+    /// Some rows, by ROWID; those that are gone are left out.
+    ///
+    /// # Errors
+    /// When the database is damaged or busy.
+    pub fn rows(&mut self, rowids: &[i64], detail: Detail) -> Result<Vec<SourceRow>, ChatDbError> {
         let mut rowids = rowids.to_vec();
         rowids.sort_unstable();
         rowids.dedup();
@@ -245,7 +259,7 @@ impl ChatDb {
                     })
                 })
                 .collect();
-            rows.append(&mut self.batch(&ranges, Detail::Full)?.0);
+            rows.append(&mut self.batch(&ranges, detail)?.0);
         }
         Ok(rows)
     }

@@ -246,6 +246,8 @@ pub(super) struct Plan {
     pub(super) chats: Option<String>,
     /// Message, chat and `delete_date`; of messages in (?1, ?2].
     pub(super) recoverable: Option<String>,
+    /// ROWIDs after ?1 or dated after ?2, rising.
+    pub(super) recent: String,
     /// ROWID, columns.
     pub(super) all_chats: Query,
     /// ROWID, then the fields of a `HandleRow`.
@@ -310,6 +312,11 @@ impl Plan {
                     let date = tables.column(table, "delete_date");
                     format!("SELECT message_id, chat_id, {date} FROM {table} WHERE {of_range}")
                 },
+            ),
+            recent: format!(
+                "SELECT ROWID FROM message WHERE ROWID > ?1 UNION \
+                 SELECT ROWID FROM message WHERE {} > ?2 ORDER BY 1",
+                tables.column("message", "date"),
             ),
             all_chats: Query {
                 sql: format!("SELECT ROWID{} FROM chat ORDER BY ROWID", chats.list("")),
