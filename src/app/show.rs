@@ -214,32 +214,7 @@ impl Reader<'_> {
 
     /// What an announcement says, without its subject.
     pub(crate) fn sentence(&self, what: &Announcement) -> String {
-        let who = |handle: &Option<_>| {
-            handle
-                .as_ref()
-                .map_or("someone", |handle| self.people.shown(handle))
-                .to_owned()
-        };
-        match what {
-            Announcement::Renamed(Some(title)) => format!("named the conversation \"{title}\""),
-            Announcement::Renamed(None) => "removed the conversation's name".to_owned(),
-            Announcement::Added(handle) => format!("added {}", who(handle)),
-            Announcement::Removed(handle) => format!("removed {}", who(handle)),
-            Announcement::Left => "left".to_owned(),
-            Announcement::Joined => "joined".to_owned(),
-            Announcement::PhotoSet => "changed the group's picture".to_owned(),
-            Announcement::PhotoRemoved => "removed the group's picture".to_owned(),
-            Announcement::BackgroundSet => "changed the background".to_owned(),
-            Announcement::BackgroundRemoved => "removed the background".to_owned(),
-            Announcement::LocationStarted => "started sharing location".to_owned(),
-            Announcement::LocationStopped => "stopped sharing location".to_owned(),
-            Announcement::AudioKept => "kept an audio message".to_owned(),
-            Announcement::SharePlay => "started SharePlay".to_owned(),
-            Announcement::NumberChanged(_) => "got another number".to_owned(),
-            Announcement::Other { item_type, action } => {
-                format!("did something unknown ({item_type}/{action})")
-            }
-        }
+        what.sentence(|handle| self.people.shown(handle).into())
     }
 
     /// The beginning of the message that a reply answers.

@@ -10,6 +10,9 @@
 
 use std::fmt;
 
+use sha2::Digest;
+use sha2::Sha256;
+
 /// A message's identifier, the same whatever case or punctuation it was written with.
 ///
 /// UUIDs in any case, with or without dashes or braces, are one value. Everything else (`cs` of relayed SMS) keeps its
@@ -33,6 +36,19 @@ impl Guid {
             Some(bytes) => Self::Uuid(bytes),
             None => Self::Other(text.to_ascii_uppercase().into()),
         })
+    }
+
+    /// Sixteen bytes for any GUID: a UUID's own, else the first of the SHA-256 of its text in upper case (D18).
+    pub fn key(&self) -> [u8; 16] {
+        match self {
+            Self::Uuid(bytes) => *bytes,
+            Self::Other(text) => {
+                let mut key = [0; 16];
+                let digest = Sha256::digest(text.as_bytes());
+                key.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+                key
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! One iMessage message, whatever source it came from.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::base::ids::Guid;
@@ -214,6 +215,31 @@ impl Announcement {
             Self::SharePlay => "shareplay",
             Self::NumberChanged(_) => "number_changed",
             Self::Other { .. } => "other",
+        }
+    }
+
+    /// What it says, without its subject: the author. `shown` says how an address is called.
+    pub fn sentence<'a>(&'a self, shown: impl Fn(&'a Handle) -> Cow<'a, str>) -> String {
+        let who = |handle: &'a Option<Handle>| handle.as_ref().map_or("someone".into(), &shown);
+        match self {
+            Self::Renamed(Some(title)) => format!("named the conversation \"{title}\""),
+            Self::Renamed(None) => "removed the conversation's name".to_owned(),
+            Self::Added(handle) => format!("added {}", who(handle)),
+            Self::Removed(handle) => format!("removed {}", who(handle)),
+            Self::Left => "left".to_owned(),
+            Self::Joined => "joined".to_owned(),
+            Self::PhotoSet => "changed the group's picture".to_owned(),
+            Self::PhotoRemoved => "removed the group's picture".to_owned(),
+            Self::BackgroundSet => "changed the background".to_owned(),
+            Self::BackgroundRemoved => "removed the background".to_owned(),
+            Self::LocationStarted => "started sharing location".to_owned(),
+            Self::LocationStopped => "stopped sharing location".to_owned(),
+            Self::AudioKept => "kept an audio message".to_owned(),
+            Self::SharePlay => "started SharePlay".to_owned(),
+            Self::NumberChanged(_) => "got another number".to_owned(),
+            Self::Other { item_type, action } => {
+                format!("did something unknown ({item_type}/{action})")
+            }
         }
     }
 

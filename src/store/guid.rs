@@ -1,29 +1,19 @@
 //! From a GUID to the messages that have it: one look-up, whatever the case (D3).
 
 use redb::ReadableTable;
-use sha2::Digest;
-use sha2::Sha256;
 
 use crate::base::ids::Guid;
 use crate::base::ids::RowId;
 use crate::store::error::StoreError;
 
-/// Sixteen bytes for any GUID: a UUID's own, else the first of the SHA-256 of its text in upper case.
+/// The sixteen bytes of a GUID ([`Guid::key`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct GuidKey(pub(super) [u8; 16]);
 
 impl GuidKey {
     /// The key of a GUID.
     pub(super) fn of(guid: &Guid) -> Self {
-        match guid {
-            Guid::Uuid(bytes) => Self(*bytes),
-            Guid::Other(text) => {
-                let digest = Sha256::digest(text.as_bytes());
-                let mut key = [0; 16];
-                key.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
-                Self(key)
-            }
-        }
+        Self(guid.key())
     }
 }
 
