@@ -29,8 +29,9 @@
 //! | [`decode`] | record to change, per source | base, codec, model |
 //! | [`store`] | the redb file: tables, values, page commit, timeline, search, verify | base, model |
 //! | [`source`] | where records come from: `chatdb` | base, codec, model |
+//! | [`matrix`] | model to Matrix: ids, event content, generated state, client JSON | base, model |
 //! | [`ingest`] | drives a source into the store | base, model, decode, store, source |
-//! | [`app`] | what a person can ask of the archive, as plain values | all of the above except codec |
+//! | [`app`] | what a person can ask of the archive, as plain values | all of the above except codec, matrix |
 //! | [`cli`] | arguments, progress, and the one place that prints errors | base, app |
 
 pub mod app;
@@ -39,6 +40,7 @@ pub mod cli;
 pub mod codec;
 pub mod decode;
 pub mod ingest;
+pub mod matrix;
 pub mod model;
 pub mod source;
 pub mod store;

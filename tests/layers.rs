@@ -22,6 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("decode", &["base", "codec", "model"]),
     ("store", &["base", "model"]),
     ("source", &["base", "codec", "model"]),
+    ("matrix", &["base", "model"]),
     ("ingest", &["base", "model", "decode", "store", "source"]),
     (
         "app",
@@ -39,6 +40,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("plist", &["codec"]),
     ("prost", &["codec"]),
     ("redb", &["store"]),
+    ("ruma", &["matrix", "deliver"]),
     ("rusqlite", &["source::chatdb"]),
     ("tracing_subscriber", &["cli"]),
     ("unicode_normalization", &["store"]),

@@ -119,3 +119,12 @@ pub const HANDLES_PER_CONTACT: usize = 8;
 
 /// How long an import collects pages for one commit when the source is slow, as with large attachments.
 pub const IMPORT_WAIT: Duration = Duration::from_secs(1);
+
+/// Text of one Matrix event, bytes. An event may have 65,536, with its text as plain text and as HTML, escaped (MS-17).
+pub const EVENT_TEXT_BYTES: usize = 30_000;
+
+/// Plain text in the outer part of an edit, bytes: only clients that do not know edits show it.
+pub const EDIT_FALLBACK_BYTES: usize = 10_000;
+
+/// One text of a link preview, bytes (MS-47).
+pub const PREVIEW_TEXT_BYTES: usize = 2_048;
