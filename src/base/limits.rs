@@ -128,3 +128,72 @@ pub const EDIT_FALLBACK_BYTES: usize = 10_000;
 
 /// One text of a link preview, bytes (MS-47).
 pub const PREVIEW_TEXT_BYTES: usize = 2_048;
+
+/// Connections of the service served at once (D29): a person has some ten clients with some six connections each.
+/// Further ones are answered 503 and closed.
+pub const CONNECTIONS: usize = 1_024;
+
+/// Connections that are being turned away at once; further ones are closed without a word.
+pub const CONNECTIONS_TURNED_AWAY: usize = 128;
+
+/// What a client that was turned away is told to wait, seconds.
+pub const TURNED_AWAY_RETRY: u64 = 5;
+
+/// File descriptors that the service asks for at most: its connections, files and slack. More would only slow down the
+/// programs it starts, which close them one by one.
+pub const DESCRIPTORS: u64 = 65_536;
+
+/// File descriptors that macOS grants at least (`OPEN_MAX`) when it refuses more although the hard limit is "none".
+pub const DESCRIPTORS_FALLBACK: u64 = 10_240;
+
+/// First pause after a failed accept (no descriptors left), doubled up to [`ACCEPT_PAUSE_MAX`].
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+/// Longest pause after a failed accept.
+pub const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// From the first byte of a TLS connection to the end of its handshake: a slow loris must not hold a connection.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// From the end of one request (or the connection's start) to the end of the next one's head. It is also how long an
+/// HTTP/1.1 connection may stand idle: clients open another one for nothing.
+pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Request line and headers of one request, bytes. A Matrix filter in the query stays below 4 KiB.
+pub const REQUEST_HEAD_BYTES: usize = 64 << 10;
+
+/// For a whole request body that is read into memory.
+pub const REQUEST_BODY_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Between two pieces of a request body that is streamed: an upload over a slow line takes as long as it takes.
+pub const REQUEST_CHUNK_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Requests that one HTTP/2 connection may have in flight.
+pub const REQUESTS_PER_CONNECTION: u32 = 64;
+
+/// A connection on which nothing moves for this long, and nobody is working for it, is closed.
+pub const CONNECTION_STALL: Duration = Duration::from_mins(1);
+
+/// How long a connection that we close is read on, so that the client sees the answer and not a reset.
+pub const CONNECTION_LINGER: Duration = Duration::from_secs(2);
+
+/// How often the files of a certificate are looked at for a renewal.
+pub const CERTIFICATE_CHECK: Duration = Duration::from_mins(1);
+
+/// Validity of a certificate that we make, days. Apple's systems refuse more than 825.
+pub const CERTIFICATE_DAYS: i64 = 825;
+
+/// A certificate that we made is made anew this many days before it ends.
+pub const CERTIFICATE_RENEWAL_DAYS: i64 = 30;
+
+/// A PEM file of certificates or a key, bytes.
+pub const PEM_BYTES: u64 = 1 << 20;
+
+/// Bytes of one piece of a streamed answer: one read on a blocking thread.
+pub const ANSWER_CHUNK_BYTES: usize = 256 << 10;
+
+/// JSON answers of at least this many bytes are compressed for who asks: below, it costs more than it saves.
+pub const GZIP_BYTES: usize = 8 << 10;
+
+/// The path of a Unix socket, bytes. macOS allows 103 and a final zero.
+pub const SOCKET_PATH_BYTES: usize = 100;

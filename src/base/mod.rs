@@ -1,6 +1,8 @@
-//! What every other module stands on: ids, time, limits, error classes. It knows nothing of iMessage, redb or SQLite.
+//! What every other module stands on: ids, time, limits, secrets, tasks, error classes. It knows nothing of iMessage, redb or SQLite.
 
 pub mod error;
 pub mod ids;
 pub mod limits;
+pub mod secret;
+pub mod tasks;
 pub mod time;
