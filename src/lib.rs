@@ -23,7 +23,8 @@
 //!
 //! | module | responsibility | may import |
 //! |---|---|---|
-//! | [`base`] | ids, time and clock, limits, error classes | (nothing of ours) |
+//! | [`base`] | ids, time and clock, limits, secrets, tasks, error classes | (nothing of ours) |
+//! | [`net`] | the HTTP server: listeners, TLS, requests, answers, a router, guards | base |
 //! | [`codec`] | byte formats without meaning: typedstream, property lists, keyed archives | base |
 //! | [`model`] | domain nouns and pure rules: record, change, message, conversation, handle | base |
 //! | [`decode`] | record to change, per source | base, codec, model |
@@ -42,5 +43,6 @@ pub mod decode;
 pub mod ingest;
 pub mod matrix;
 pub mod model;
+pub mod net;
 pub mod source;
 pub mod store;
