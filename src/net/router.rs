@@ -246,7 +246,7 @@ struct Search<'a> {
     allowed: Vec<Method>,
 }
 
-impl<'a> Search<'a> {
+impl Search<'_> {
     /// The leaf for the segments from `at` on, below a node. `captured` is as before when there is none.
     fn descend<'r, T>(&mut self, node: &'r Node<T>, at: usize) -> Option<&'r Leaf<T>> {
         let Some(segment) = self.path.segment(at) else {
