@@ -29,6 +29,7 @@ use plist::Value;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use crate::support::routes::route_any;
 use crate::support::samples::samples;
 use crate::support::stored::KINDS;
 use crate::support::stored::decode_any;
@@ -387,6 +388,37 @@ fn stored_values() -> Vec<(String, Vec<u8>)> {
     seeds
 }
 
+/// The target that takes request lines.
+const ROUTER: &str = "router";
+
+/// Inputs of [`ROUTER`], and whether a route is found.
+const REQUEST_LINES: [(&str, &[u8], bool); 12] = [
+    ("root", b"GET /", true),
+    ("versions", b"GET /_matrix/client/versions", true),
+    ("head", b"HEAD /_matrix/client/versions", true),
+    ("final-slash", b"GET /_matrix/client/v3/pushrules/?a", true),
+    (
+        "messages",
+        b"GET /_matrix/client/v3/rooms/%21a%3Ab.c/messages?dir=b&from=s1_2+3&limit=&filter=%7B%7D",
+        true,
+    ),
+    (
+        "literal-first",
+        b"GET /_matrix/client/v3/rooms/public/messages",
+        true,
+    ),
+    (
+        "encoded-slash",
+        b"PUT /_matrix/client/v3/rooms/!a:b/state/m.x/%2F%252F",
+        true,
+    ),
+    ("file", b"GET /web/js/app.js", true),
+    ("dots", b"GET /web/%2e%2e/app.js", false),
+    ("backslash", b"GET /web/..%5Capp.js", false),
+    ("nul", b"GET /web/%00", false),
+    ("cut-off", b"GET /web/%e2%82?a=%4", false),
+];
+
 fn assert_seed(file: &Path, bytes: &[u8]) {
     if std::env::var_os("FOOTBRIDGE_WRITE_SEEDS").is_some() {
         fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -421,6 +453,25 @@ fn seeds_of_stored_values_are_the_samples() {
         assert_seed(&corpus(STORED).join(name), &bytes);
         assert!(decode_any(&bytes));
     }
+}
+
+#[test]
+fn seeds_of_the_router_find_what_they_should() {
+    for (name, bytes, is_found) in REQUEST_LINES {
+        assert_seed(&corpus(ROUTER).join(name), bytes);
+        assert_eq!(route_any(bytes), is_found, "{name}");
+    }
+}
+
+#[test]
+fn every_request_line_of_the_corpus_is_routed_or_refused_at_any_length() {
+    let lines = files(&corpus(ROUTER)).into_iter();
+    let lines = lines.map(|file| fs::read(file).unwrap());
+    let cuts = lines.flat_map(|line| (0..=line.len()).map(move |end| line[..end].to_vec()));
+
+    let found = cuts.filter(|line| route_any(line));
+
+    assert!(found.count() >= REQUEST_LINES.len());
 }
 
 #[test]
@@ -496,6 +547,21 @@ proptest! {
 
         // Whatever it holds, it is shown in the form of its kind.
         prop_assert!(shown.is_err() || shown.is_ok_and(|shown| shown.is_object()));
+    }
+
+    #[test]
+    fn damaged_request_lines_are_routed_or_refused(
+        seed in 0..REQUEST_LINES.len(),
+        damage in proptest::collection::vec((any::<Index>(), b' '..b'\x7f'), 1..6),
+    ) {
+        let mut bytes = REQUEST_LINES[seed].1.to_vec();
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+
+        // What is found keeps the router's promises: `route_any` checks them.
+        route_any(&bytes);
     }
 
     #[test]

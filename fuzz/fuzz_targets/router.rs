@@ -1,0 +1,4 @@
+#![no_main]
+#[path = "../../tests/support/routes.rs"]
+mod routes;
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| drop(routes::route_any(bytes)));
