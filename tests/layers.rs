@@ -27,7 +27,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ingest", &["base", "model", "decode", "store", "source"]),
     (
         "app",
-        &["base", "model", "decode", "store", "source", "ingest"],
+        &[
+            "base", "net", "model", "decode", "store", "source", "ingest",
+        ],
     ),
     ("cli", &["base", "app"]),
 ];
