@@ -42,12 +42,13 @@ mod tests {
     use super::raise_descriptor_limit;
 
     #[test]
-    fn the_soft_limit_becomes_the_hard_one_and_stays() {
+    fn the_soft_limit_is_raised_and_stays() {
         let first = raise_descriptor_limit();
 
         let limit = getrlimit(Resource::Nofile);
         assert_eq!(limit.current.unwrap_or(u64::MAX), first);
-        assert!(first >= limit.maximum.unwrap_or(u64::MAX).min(65_536));
+        // What macOS grants whatever its hard limit says.
+        assert!(first >= limit.maximum.unwrap_or(u64::MAX).min(10_240));
         assert_eq!(raise_descriptor_limit(), first);
     }
 }
