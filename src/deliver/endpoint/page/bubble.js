@@ -53,7 +53,7 @@ function news(row, scene) {
 function message(row, shape, scene, undo, mine, name) {
   const content = row.content;
   const body = row.removedBy
-    ? [el("p.removed", {}, row.removedBy === row.sender ? `${name} removed this message` : "This message was removed")]
+    ? [el("p.removed", {}, row.removedBy === scene.user ? "You removed this message" : "Message removed")]
     : bodyOf(row, scene, undo);
   const reply = content["m.relates_to"]?.["m.in_reply_to"]?.event_id;
   const bare = body.bare ?? false;

@@ -169,10 +169,8 @@ export class RoomList {
       else this.list.insertBefore(node, place);
     });
     this.settle();
-    this.empty.hidden = shown.length > 0 || !this.ready;
-    this.empty.textContent = this.rooms.size
-      ? `No conversation is called “${this.words}”.`
-      : "No conversations yet. They appear here as they are imported.";
+    this.empty.hidden = shown.length > 0 || !this.ready || this.words.length > 1;
+    this.empty.textContent = this.rooms.size ? "No conversation is called that." : "No conversations yet. They appear here as they are imported.";
   }
 
   nodeOf(room) {

@@ -188,7 +188,7 @@ function totals(archive) {
 function curve(speeds) {
   if (speeds.length < 3) return null;
   const top = Math.max(...speeds, 1);
-  const points = speeds.map((speed, at) => `${(300 * (at + CURVE - speeds.length)) / (CURVE - 1)},${38 - (34 * speed) / top}`);
+  const points = speeds.map((speed, at) => `${(300 * at) / (speeds.length - 1)},${38 - (34 * speed) / top}`);
   return svg("svg.curve", { viewBox: "0 0 300 40", preserveAspectRatio: "none", "aria-hidden": "true" },
     svg("polyline", { points: points.join(" ") }));
 }

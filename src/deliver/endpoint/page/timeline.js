@@ -10,6 +10,8 @@ import { History, toRow } from "./history.js";
 /** Rows on the page at most (more on very tall screens), and rows added at once. */
 const MOST = 120;
 const STEP = 30;
+/** This close to the newest message the reader is taken to follow it. */
+const NEAR_END = 40;
 
 /** The view of one room. */
 export class Timeline {
@@ -33,8 +35,8 @@ export class Timeline {
     const { signal } = this.unbind;
     box.addEventListener("scroll", () => this.scrolled(), { signal, passive: true });
     feed.addEventListener("keydown", (event) => this.key(event), { signal });
-    feed.addEventListener("focusin", (event) => this.settle(event.target.closest("article")), { signal });
-    this.watch = new ResizeObserver(() => this.hold());
+    feed.addEventListener("focusin", (event) => this.mark(event.target.closest("article")), { signal });
+    this.watch = new ResizeObserver(() => this.settle());
     this.watch.observe(feed);
     this.watch.observe(box);
   }
@@ -187,6 +189,7 @@ export class Timeline {
     const { history } = this;
     const { rows } = history;
     if (!this.first) return;
+    if (this.drawn.size) this.settle();
     const from = Math.max(0, history.indexOf(this.first));
     const found = history.indexOf(this.last);
     const to = found < 0 ? rows.length - 1 : found;
@@ -241,15 +244,41 @@ export class Timeline {
     } else if (this.anchor) {
       const held = this.drawn.get(this.anchor[0]);
       if (held) {
-        const off = held.node.getBoundingClientRect().top - box.getBoundingClientRect().top - this.anchor[1];
+        const off = this.distance(held.node) - this.anchor[1];
         if (Math.abs(off) >= 1) box.scrollTop += off;
       }
     }
     this.remember();
   }
 
+  /** Tells the reader's own move from rows that grew since the last look; undoes the latter, then notes the place. */
+  settle() {
+    const { box } = this;
+    if (this.pinned) {
+      const grown = box.scrollHeight !== this.height || box.clientHeight !== this.view;
+      if (grown) box.scrollTop = box.scrollHeight;
+      else this.pinned = this.below() < NEAR_END;
+    } else if (this.anchor && this.drawn.has(this.anchor[0])) {
+      const moved = box.scrollTop - this.top;
+      const off = this.distance(this.drawn.get(this.anchor[0]).node) - (this.anchor[1] - moved);
+      if (Math.abs(off) >= 1) box.scrollTop += off;
+    }
+    this.remember();
+  }
+
+  below() {
+    return this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight;
+  }
+
+  distance(node) {
+    return node.getBoundingClientRect().top - this.box.getBoundingClientRect().top;
+  }
+
   /** Notes which row is at the top of the box, and where. */
   remember() {
+    this.height = this.box.scrollHeight;
+    this.view = this.box.clientHeight;
+    this.top = this.box.scrollTop;
     const top = this.box.getBoundingClientRect().top;
     const nodes = this.feed.children;
     let low = 0;
@@ -268,16 +297,16 @@ export class Timeline {
   scrolled() {
     if (this.closed || !this.first) return;
     const { box, history } = this;
-    const below = box.scrollHeight - box.scrollTop - box.clientHeight;
+    this.settle();
+    const below = this.below();
     const atLast = history.atEnd && this.last === history.rows.at(-1);
-    this.pinned = atLast && below < 40;
+    this.pinned = atLast && below < NEAR_END;
     if (this.pinned && this.missed) {
       this.missed = 0;
       this.markRead();
     }
     this.down.hidden = atLast && below < box.clientHeight;
     this.down.lastElementChild.textContent = this.missed ? count(this.missed, "new message") : "Newest";
-    this.remember();
     const near = box.clientHeight * 1.5;
     if (box.scrollTop < near) this.extend("b");
     else if (below < near) this.extend("f");
@@ -379,7 +408,7 @@ export class Timeline {
     article?.scrollIntoView({ block: "nearest" });
   }
 
-  settle(article) {
+  mark(article) {
     const row = article && this.history.byId.get(article.dataset.id);
     if (!row) return;
     for (const held of this.drawn.values()) held.node.querySelector("article").tabIndex = -1;
