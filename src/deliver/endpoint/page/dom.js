@@ -39,6 +39,7 @@ const dayFormat = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "nu
 const dayShort = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const dayYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 const weekday = new Intl.DateTimeFormat(undefined, { weekday: "short" });
+const dateFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "long" });
 const fullFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
 
 /** 1,234,567 */
@@ -47,6 +48,8 @@ export const number = (n) => whole.format(n ?? 0);
 export const clock = (ms) => clockFormat.format(ms);
 /** Monday, 4 May 2026 */
 export const day = (ms) => dayFormat.format(ms);
+/** 4 May 2026 */
+export const date = (ms) => dateFormat.format(ms);
 /** Monday, 4 May 2026 at 14:05 */
 export const moment = (ms) => fullFormat.format(ms);
 /** "1 message", "2 messages" */

@@ -40,7 +40,7 @@
 //
 // No texts, names or addresses of the owner's messages are in it.
 
-import { bytes, count, day, el, moment, number, say, span, svg, when } from "./dom.js";
+import { bytes, count, date, el, moment, number, say, span, svg, when } from "./dom.js";
 
 const SOURCES = { chatdb: "Messages on this Mac", cloudkit: "Messages in iCloud", relay: "footbridge on a Mac" };
 const BUSY = new Set(["reading", "comparing"]);
@@ -181,7 +181,7 @@ function totals(archive) {
   return el("section", { "aria-label": "What the archive holds" },
     el("dl.totals", {}, figure(number(archive.messages), "Messages"), figure(number(archive.conversations), "Conversations"),
       figure(number(archive.attachments), "Attachments"), figure(bytes(archive.bytes), "On disk")),
-    archive.first !== null && el("p.note", {}, `From ${day(archive.first)} to ${day(archive.last)}`));
+    archive.first !== null && el("p.note", {}, `From ${date(archive.first)} to ${date(archive.last)}`));
 }
 
 /** The speed of the last minute and a half as a curve. */

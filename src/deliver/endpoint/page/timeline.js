@@ -132,9 +132,10 @@ export class Timeline {
     if (this.pinned) {
       this.last = this.history.rows.at(-1);
       this.first ??= this.history.rows[0];
+      this.trim("b");
     } else this.missed += rows.length;
     this.paint();
-    this.trim("b");
+    this.scrolled();
     if (this.pinned) this.markRead();
     for (const row of theirs.slice(-1)) {
       say(theirs.length > 1 ? count(theirs.length, "new message")
