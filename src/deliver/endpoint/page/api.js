@@ -125,7 +125,7 @@ export class Api {
       account_data: { types: [] },
       room: {
         state: LAZY,
-        timeline: { ...LAZY, limit: since ? 50 : 4 },
+        timeline: { ...LAZY, ...(since ? { limit: 50 } : { limit: 3, types: ["m.room.message", "m.sticker"] }) },
         ephemeral: { types: [] },
         account_data: { types: ["m.fully_read"] },
       },

@@ -178,6 +178,10 @@ class App {
     on($("room-search"), "click", () => this.searchHere());
     on($("room-date"), "click", () => $("date").showModal());
     on($("down"), "click", () => this.timeline?.goToEnd().then(() => $("feed").focus({ preventScroll: true })));
+    on($("list"), "click", (event) => {
+      // The address is there already, but the reader may have moved on.
+      if (event.target.closest("a")?.hash === location.hash) this.route();
+    });
     on($("help-open"), "click", () => $("help").showModal());
     on($("date-form"), "submit", (event) => {
       event.preventDefault();

@@ -65,7 +65,7 @@ function message(row, shape, scene, undo, mine, name) {
       content.msgtype === "m.emote" && el("span.emote", {}, `${name} `), ...body),
     reactions(row, scene),
     (shape.tail || row.edited > 0) && el("p.foot", {},
-      row.edited > 0 && el("button.link", { type: "button", onclick: (event) => versions(event.target, row, scene) }, "edited"),
+      row.edited > 0 && el("button.link", { type: "button", "aria-expanded": "false", title: "Show the versions", onclick: (event) => versions(event.target, row, scene) }, "edited"),
       shape.tail && el("time", { datetime: new Date(row.ts).toISOString(), title: moment(row.ts) }, clock(row.ts))),
   ];
 }

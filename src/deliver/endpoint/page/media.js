@@ -43,9 +43,11 @@ export class Media {
     const key = `${size} ${mxc}`;
     const entry = this.held.get(key);
     if (!entry || --entry.users > 0) return;
-    if (!entry.url) {
+    if (!entry.url || !size) {
+      // Not here yet, or a whole file, which may be large: nothing to keep.
       this.held.delete(key);
       entry.stop.abort();
+      if (entry.url) URL.revokeObjectURL(entry.url);
     }
     let spare = this.held.size - KEEP;
     for (const [old, idle] of this.held) {
@@ -98,7 +100,12 @@ export class Media {
 
   async load(entry, mxc, size) {
     try {
-      const response = await this.api.media(mxc, size, entry.stop.signal);
+      const { signal } = entry.stop;
+      const response = await this.api.media(mxc, size, signal).catch((error) => {
+        // No thumbnail can be made of it: the browser may know better what to do with the file itself.
+        if (!size || error.status !== 404) throw error;
+        return this.api.media(mxc, 0, signal);
+      });
       const raw = await response.blob();
       const type = raw.type.split(";")[0];
       const blob = raw.slice(0, raw.size, SHOWN.test(type) ? type : "application/octet-stream");

@@ -13,6 +13,7 @@ export class Room {
     this.names = new Map();
     this.unread = 0;
     this.read = null; // event id up to which everything was read
+    this.ts = 0; // of the newest event, for a room without a message
     this.last = null; // { ts, sender, text }
   }
 
@@ -25,7 +26,7 @@ export class Room {
 
   /** True when there are more than two people in it, so that it must be said who speaks. */
   get group() {
-    return this.joined > 2;
+    return Math.max(this.joined, this.heroes.length + 1) > 2;
   }
 
   /** What a person is called here. */
@@ -55,7 +56,10 @@ export class Room {
     for (const event of joined.account_data?.events ?? []) {
       if (event.type === "m.fully_read") this.read = event.content?.event_id ?? this.read;
     }
-    for (const event of timeline) this.preview(event);
+    for (const event of timeline) {
+      this.ts = Math.max(this.ts, event.origin_server_ts);
+      this.preview(event);
+    }
   }
 
   preview(event) {
@@ -143,7 +147,7 @@ export class RoomList {
         const name = room.name.toLocaleLowerCase();
         return words.every((word) => name.includes(word));
       })
-      .sort((a, b) => (b.last?.ts ?? 0) - (a.last?.ts ?? 0) || (a.id < b.id ? -1 : 1));
+      .sort((a, b) => (b.last?.ts ?? b.ts) - (a.last?.ts ?? a.ts) || (a.id < b.id ? -1 : 1));
   }
 
   /** Draws at the next frame, however often it is asked for. */

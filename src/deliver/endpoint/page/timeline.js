@@ -177,6 +177,7 @@ export class Timeline {
 
   /** Takes all rows off the page. */
   wipe() {
+    if (this.feed.contains(document.activeElement)) this.feed.focus({ preventScroll: true });
     for (const held of this.drawn.values()) discard(held);
     this.drawn.clear();
     this.feed.replaceChildren();
@@ -397,7 +398,7 @@ export class Timeline {
   step(by) {
     const { rows } = this.history;
     const at = this.history.indexOf(this.focused);
-    this.focus(rows[at < 0 ? this.history.indexOf(this.last) : at + by]);
+    this.focus(at < 0 ? (this.pinned ? this.last : this.anchor?.[0]) : rows[at + by]);
   }
 
   /** Gives a row the focus and brings it into view. */
