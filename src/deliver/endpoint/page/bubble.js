@@ -18,6 +18,7 @@ export function shapeOf(rows, at, unreadAfter) {
   return {
     day: !before || before.day !== row.day,
     head: startsRun(before, row),
+    named: !before || before.day !== row.day || before.sender !== row.sender || before.kind === "news",
     tail: !after || startsRun(row, after),
     fresh: Boolean(before && unreadAfter && before.id === unreadAfter),
   };
@@ -59,7 +60,7 @@ function message(row, shape, scene, undo, mine, name) {
   const bare = body.bare ?? false;
   const notice = content.msgtype === "m.notice" || content.msgtype === "m.emote";
   return [
-    shape.head && !mine && scene.room.group && el("h4.sender", {}, name),
+    shape.named && !mine && scene.room.group && el("h4.sender", {}, name),
     reply && !row.removedBy && quote(reply, scene, undo),
     el(`div.bubble${bare ? ".bare" : ""}${notice ? ".notice" : ""}`, {},
       content.msgtype === "m.emote" && el("span.emote", {}, `${name} `), ...body),

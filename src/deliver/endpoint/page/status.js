@@ -190,7 +190,7 @@ function curve(speeds) {
   const top = Math.max(...speeds, 1);
   const points = speeds.map((speed, at) => `${(300 * at) / (speeds.length - 1)},${38 - (34 * speed) / top}`);
   return svg("svg.curve", { viewBox: "0 0 300 40", preserveAspectRatio: "none", "aria-hidden": "true" },
-    svg("polyline", { points: points.join(" ") }));
+    svg("polygon", { points: `0,40 ${points.join(" ")} 300,40` }), svg("polyline", { points: points.join(" ") }));
 }
 
 /** Storage by kind: one bar, and a table that says the same. */
@@ -204,7 +204,7 @@ function storage(kinds) {
   let x = 0;
   const pieces = shown.map((kind, at) => {
     const width = (1000 * kind.bytes) / total;
-    const piece = svg(`rect.kind-${at}`, { x, y: 0, width: Math.max(width - 3, 1), height: 36, rx: 3 }, svg("title", {}, `${kind.name}: ${bytes(kind.bytes)}`));
+    const piece = svg(`rect.kind-${at}`, { x, y: 0, width: Math.max(at < shown.length - 1 ? width - 3 : width, 1), height: 36, rx: 3 }, svg("title", {}, `${kind.name}: ${bytes(kind.bytes)}`));
     x += width;
     return piece;
   });

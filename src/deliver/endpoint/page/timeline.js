@@ -3,7 +3,7 @@
 // The page never holds more than MOST rows. When the reader comes near an end of the window, STEP rows are drawn beyond it and as many
 // taken away at the other end; the row at the top of the screen is measured before and put back after. No heights are guessed.
 
-import { complain, count, el, say } from "./dom.js";
+import { complain, count, say } from "./dom.js";
 import { draw, shapeOf } from "./bubble.js";
 import { History, toRow } from "./history.js";
 
@@ -209,7 +209,7 @@ export class Timeline {
     for (let at = from; at <= to; at += 1) {
       const row = rows[at];
       const shape = shapeOf(rows, at, this.unreadAfter);
-      const key = `${row.version} ${shape.day} ${shape.head} ${shape.tail} ${shape.fresh}`;
+      const key = `${row.version} ${shape.day} ${shape.head} ${shape.named} ${shape.tail} ${shape.fresh}`;
       let held = this.drawn.get(row);
       if (held?.key !== key) {
         const fresh = { node: null, key, undo: [] };
