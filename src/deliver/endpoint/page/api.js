@@ -118,8 +118,8 @@ export class Api {
     }
   }
 
-  /** One /sync. The first asks for little of each room, the later ones wait for news. */
-  sync(since, signal) {
+  /** One /sync. The first asks for little of each room, the later ones wait for news, if they are to. */
+  sync(since, wait, signal) {
     const filter = {
       presence: { types: [] },
       account_data: { types: [] },
@@ -130,7 +130,7 @@ export class Api {
         account_data: { types: ["m.fully_read"] },
       },
     };
-    const query = { filter: JSON.stringify(filter), since, timeout: since ? 30000 : 0, set_presence: "offline" };
+    const query = { filter: JSON.stringify(filter), since, timeout: since && wait ? 30000 : 0, set_presence: "offline" };
     return this.call("GET", "/_matrix/client/v3/sync", query, undefined, signal);
   }
 

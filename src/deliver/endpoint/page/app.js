@@ -42,10 +42,10 @@ class App {
   async follow() {
     const { signal } = this.stop;
     let since;
-    let pause = 1000;
+    let pause = 1000; // before the next try; longer while nothing answers, and then no call waits for news
     while (!signal.aborted) {
       try {
-        const got = await this.api.sync(since, signal);
+        const got = await this.api.sync(since, pause === 1000, signal);
         if (signal.aborted) return;
         await this.take(got, !since);
         since = got.next_batch;

@@ -223,11 +223,11 @@ function failures(list) {
 }
 
 function parked(list, quarantine) {
-  const item = (one, kind) => el("li", {}, el("strong", {}, one.reason), el("span", {}, `${count(one.count, "message")} ${kind}`),
+  const item = (one, kind) => el("li", {}, el("strong", {}, one.reason), el("span", {}, `${count(one.count, "message")}, ${kind}`),
     one.examples?.length > 0 && el("details", {}, el("summary", {}, "Examples"),
       el("ul", {}, ...one.examples.map((example) => el("li", {}, el("code", {}, example.guid), " ", el("span.muted", {}, moment(example.time)))))));
   return el("section", { "aria-labelledby": "h-parked" }, el("h3", { id: "h-parked" }, "Kept, but not shown"),
     list.length || quarantine.length
-      ? el("ul.rows", {}, ...list.map((one) => item(one, "parked until it can be placed")), ...quarantine.map((one) => item(one, "that could not be read")))
+      ? el("ul.rows", {}, ...list.map((one) => item(one, "parked until the missing part arrives")), ...quarantine.map((one) => item(one, "kept as raw bytes for a version that can read it")))
       : el("p.note", {}, "Every message is in its conversation."));
 }
