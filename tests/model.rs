@@ -55,7 +55,6 @@ use footbridge::store::Snapshot;
 use footbridge::store::Store;
 use footbridge::store::Tally;
 use footbridge::store::search::Query;
-use footbridge::store::value::Head;
 use footbridge::store::value::StoredMessage;
 use proptest::collection::vec;
 use proptest::option;
@@ -291,6 +290,8 @@ struct ModelMessage {
     first_seen: AppleTime,
     fingerprint: u64,
     files: Vec<u8>,
+    /// When it was deleted or came back.
+    turns: Vec<AppleTime>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -420,6 +421,7 @@ impl Model {
         incoming.hash(&mut hash);
         let fingerprint = hash.finish();
         let (mut home, mut also_in) = (home, homes);
+        let mut turns = Vec::new();
         let (time, first_seen) = match known.map(|number| &self.messages[number]) {
             None => {
                 let before = self.messages.last().map(|message| message.time);
@@ -432,6 +434,10 @@ impl Model {
                 }
                 if old.fingerprint == fingerprint {
                     message.times.deleted = old.message.times.deleted;
+                }
+                turns.clone_from(&old.turns);
+                if old.message.times.deleted.is_some() && message.times.deleted.is_none() {
+                    turns.push(now);
                 }
                 let sent = message
                     .times
@@ -466,6 +472,7 @@ impl Model {
             first_seen,
             fingerprint,
             files,
+            turns,
         };
         if known.is_none() {
             self.messages.push(new);
@@ -519,6 +526,7 @@ impl Model {
                 is_held = true;
                 if held.message.times.deleted.is_none() {
                     held.message.times.deleted = Some(when);
+                    held.turns.push(when);
                     self.changed_messages.insert(number);
                 }
             }
@@ -566,6 +574,7 @@ impl Model {
                 .iter()
                 .flat_map(|edit| &edit.versions[1..]);
             let mut times: Vec<AppleTime> = edits.filter_map(|version| version.at).collect();
+            times.extend(&held.turns);
             times.sort_unstable();
             entries.extend(
                 times
@@ -679,12 +688,14 @@ fn compare(subject: &Subject, model: &Model, since: ChangeNumber) {
                 .filter(|entry| entry.2 == 0)
                 .map(|entry| entry.0)
         };
-        let totals = Head {
-            messages: times().count() as u64,
-            oldest: times().min(),
-            newest: times().max(),
-        };
-        assert_eq!(snapshot.head(*row).unwrap(), totals);
+        let totals = snapshot.head(*row).unwrap();
+        assert_eq!(totals.messages, times().count() as u64);
+        assert_eq!(
+            (totals.oldest, totals.newest),
+            (times().min(), times().max())
+        );
+        assert_eq!(totals.newest_message, totals.newest);
+        assert!(totals.published.is_some() || times().count() == 0);
         let (service, united) = &model.conversations[conversation];
         let held = snapshot.conversation(*row).unwrap();
         assert_eq!(held.conversation.service.as_ref(), Some(service));
@@ -790,7 +801,8 @@ fn compare_changes(
     let numbers: Vec<u64> = changes.iter().map(|(number, _)| number.0).collect();
     let count = numbers.len() as u64;
     assert_eq!(numbers, (since.0 + 1..=since.0 + count).collect::<Vec<_>>());
-    let touched: BTreeSet<RowId> = changes.iter().map(|(_, entry)| entry.row).collect();
+    let shown = changes.iter().filter(|(_, entry)| entry.kind.waits());
+    let touched: BTreeSet<RowId> = shown.map(|(_, entry)| entry.row).collect();
     let messages = model.changed_messages.iter().map(|number| rows[*number]);
     let conversations = model.changed_conversations.iter();
     let conversations = conversations.map(|number| subject.conversations[*number]);

@@ -17,6 +17,8 @@
 mod support;
 
 use std::fs;
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use footbridge::app::export::Selection;
 use footbridge::base::ids::RowId;
 use footbridge::model::record::SourceKind;
 use footbridge::store::Absent;
+use footbridge::store::Direction;
 use footbridge::store::Store;
 use footbridge::store::StoreError;
 use redb::Database;
@@ -38,13 +41,13 @@ use crate::support::history::import;
 use crate::support::history::small_history;
 
 /// Every format that was released, the newest last.
-const FORMATS: [u32; 1] = [1];
+const FORMATS: [u32; 2] = [1, 2];
 
 /// Messages in a file.
 const MESSAGES: i64 = 40;
 
 /// Bytes that a file may have in the repository.
-const FIXTURE_BYTES: u64 = 150 << 10;
+const FIXTURE_BYTES: u64 = 160 << 10;
 
 fn fixture(format: u32, extension: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -102,6 +105,32 @@ fn a_file_of_every_format_opens_and_says_what_it_always_said() {
     }
 }
 
+#[test]
+fn what_an_older_file_holds_is_visible_to_clients_once_it_is_brought_up() {
+    let (_folder, path) = copy(&fixture(1, "redb"));
+
+    let store = open(&path).unwrap();
+
+    let snapshot = store.snapshot().unwrap();
+    let places = snapshot.places().unwrap();
+    let heads = snapshot.heads().unwrap();
+    assert_eq!(heads.len(), 2);
+    for (conversation, head) in heads {
+        assert!(head.newest_message.is_some() && head.read.is_some());
+        let newest = snapshot
+            .timeline(conversation, None, Direction::Backward)
+            .unwrap()
+            .next();
+        let stored = snapshot.message(newest.unwrap().unwrap().row).unwrap();
+        let place = places.place_in(&head, stored.came());
+        assert_eq!(
+            place,
+            Some(head.published.unwrap().max(stored.first_change))
+        );
+        assert!(place.unwrap() <= snapshot.last_change().unwrap());
+    }
+}
+
 /// Asserts that a file is refused, and has the bytes that it had.
 fn assert_refused(path: &Path, is_expected: impl Fn(&StoreError) -> bool) {
     let before = fs::read(path).unwrap();
@@ -118,7 +147,7 @@ fn a_file_of_a_newer_format_is_refused_and_left_as_it_is() {
     let database = Database::open(&path).unwrap();
     let newer = database.begin_write().unwrap();
     let meta: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
-    let format = 2_u32.to_le_bytes();
+    let format = 3_u32.to_le_bytes();
     newer
         .open_table(meta)
         .unwrap()
@@ -128,7 +157,7 @@ fn a_file_of_a_newer_format_is_refused_and_left_as_it_is() {
     drop(database);
 
     assert_refused(&path, |error| {
-        matches!(error, StoreError::Newer { found: 2, known: 1 })
+        matches!(error, StoreError::Newer { found: 3, known: 2 })
     });
 }
 
@@ -166,7 +195,7 @@ fn a_file_that_is_cut_off_is_damaged() {
 
 #[test]
 fn a_byte_that_a_disk_turned_over_does_not_go_unnoticed() {
-    let (_folder, path) = copy(&fixture(1, "redb"));
+    let (_folder, path) = copy(&fixture(2, "redb"));
     let sound = fs::read(&path).unwrap();
     let said = contents(&open(&path).unwrap());
     let (mut refused, mut found) = (0, 0);
@@ -187,6 +216,8 @@ fn a_byte_that_a_disk_turned_over_does_not_go_unnoticed() {
             "byte {at}"
         );
         found += usize::from(!findings.is_empty());
+        // redb saves its list of free pages when it closes a file, and trips over one that is damaged.
+        drop(catch_unwind(AssertUnwindSafe(|| drop(store))));
     }
 
     assert!(

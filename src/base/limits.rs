@@ -31,6 +31,9 @@ pub const VALUE_BYTES: usize = 16 << 20;
 /// at most [`BLOB_BYTES`] each, and its attachments have some.
 pub const STORED_VALUE_BYTES: usize = 64 << 20;
 
+/// One chunk of an uploaded file, bytes: with its key it fills pages of 1 MiB.
+pub const UPLOAD_CHUNK_BYTES: usize = 1_044_480;
+
 /// One blob column of chat.db, bytes. Larger ones are kept out of memory and recorded as too large.
 pub const BLOB_BYTES: usize = 8 << 20;
 

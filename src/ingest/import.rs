@@ -430,7 +430,12 @@ pub(super) fn inputs(options: &Options) -> Result<[u8; 32], IngestError> {
     Ok(hash.finalize().into())
 }
 
-fn send(writer: &Writer, page: Page) -> Result<(), IngestError> {
+fn send(writer: &Writer, mut page: Page) -> Result<(), IngestError> {
+    let is_last = page
+        .cursor
+        .as_ref()
+        .is_some_and(|cursor| cursor.scanned.is_none());
+    page.unfinished = !is_last;
     Ok(writer.send(page, SOURCE, DECODER_VERSION)?)
 }
 

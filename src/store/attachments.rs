@@ -52,7 +52,8 @@ impl Transaction<'_> {
             return Ok(());
         }
         let mut message = self.message(held.message)?;
-        message.last_change = self.log(ChangeKind::Message, held.message);
+        message.last_change =
+            self.log_in(message.conversation, ChangeKind::Message, held.message)?;
         self.tally.changed += 1;
         self.tally.attachments += 1;
         self.put_message(held.message, &message)

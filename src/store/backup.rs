@@ -96,6 +96,23 @@ fn copy_all(from: &Snapshot, to: &Path) -> Result<(), StoreError> {
     copy!(database, from.changes()?, CHANGES);
     copy!(database, from.search_terms()?, SEARCH_TERMS);
     copy!(database, from.search_blocks()?, SEARCH_BLOCKS);
+    copy!(database, from.passes()?, PASSES);
+    copy!(database, from.guid_hashes()?, GUID_HASHES);
+    copy!(database, from.users()?, USERS);
+    copy!(database, from.rooms()?, ROOMS);
+    copy!(database, from.room_states()?, ROOM_STATES);
+    copy!(database, from.local_events()?, LOCAL_EVENTS);
+    copy!(database, from.local_event_ids()?, LOCAL_EVENT_IDS);
+    copy!(database, from.devices()?, DEVICES);
+    copy!(database, from.tokens()?, TOKENS);
+    copy!(database, from.filters()?, FILTERS);
+    copy!(database, from.account_data()?, ACCOUNT_DATA);
+    copy!(database, from.receipts()?, RECEIPTS);
+    copy!(database, from.to_device()?, TO_DEVICE);
+    copy!(database, from.keys()?, KEYS);
+    copy!(database, from.transactions()?, TRANSACTIONS);
+    copy!(database, from.uploads()?, UPLOADS);
+    copy!(database, from.upload_chunks()?, UPLOAD_CHUNKS);
     // Last of all, for its format is what makes the copy an archive.
     copy!(database, from.meta()?, META);
     renew_generation(database)

@@ -5,24 +5,67 @@ use crate::base::time::AppleTime;
 use crate::model::conversation::Conversation;
 use crate::model::conversation::ConversationChange;
 use crate::model::conversation::Name;
+use crate::model::message::Author;
 use crate::model::record::ChatColumn;
 use crate::store::error::StoreError;
+use crate::store::messages::is_message;
 use crate::store::transaction::Transaction;
 use crate::store::transaction::find;
 use crate::store::transaction::put;
 use crate::store::transaction::value;
 use crate::store::value::ChangeKind;
 use crate::store::value::Head;
+use crate::store::value::ReadFrom;
+use crate::store::value::ReadPosition;
 use crate::store::value::StoredChat;
 use crate::store::value::StoredConversation;
 use crate::store::value::StoredMessage;
 
 impl Head {
     /// Counts one more message.
-    pub(super) fn add(&mut self, time: AppleTime) {
+    pub(super) fn add(&mut self, row: RowId, stored: &StoredMessage) {
+        let time = stored.time;
         self.messages += 1;
         self.oldest = Some(self.oldest.map_or(time, |oldest| oldest.min(time)));
-        self.newest = Some(self.newest.map_or(time, |newest| newest.max(time)));
+        self.newest = self.newest.max(Some(time));
+        if is_message(stored) {
+            self.newest_message = self.newest_message.max(Some(time));
+        }
+        self.note_read(row, stored);
+    }
+
+    /// Moves the read position to a message that the owner has read or written.
+    pub(super) fn note_read(&mut self, row: RowId, stored: &StoredMessage) {
+        let from = match &stored.message.author {
+            Author::Owner => ReadFrom::Written,
+            Author::Other(_) | Author::Unknown if stored.message.times.read.is_some() => {
+                ReadFrom::Source
+            }
+            Author::Other(_) | Author::Unknown => return,
+        };
+        let time = stored.time;
+        self.raise_read(ReadPosition { time, row, from });
+    }
+
+    /// Moves the read position if it is behind a place.
+    pub(super) fn raise_read(&mut self, position: ReadPosition) -> bool {
+        let place = |position: ReadPosition| (position.time, position.row);
+        let is_further = self.read.map(place) < Some(place(position));
+        if is_further {
+            self.read = Some(position);
+        }
+        is_further
+    }
+
+    /// What was counted, without what clients were told.
+    pub(super) fn totals(&self) -> Self {
+        Self {
+            messages: self.messages,
+            oldest: self.oldest,
+            newest: self.newest,
+            newest_message: self.newest_message,
+            ..Self::default()
+        }
     }
 }
 
@@ -85,7 +128,7 @@ impl Transaction<'_> {
 
     fn insert_conversation(&mut self, conversation: Conversation) -> Result<RowId, StoreError> {
         let row = self.new_row();
-        let number = self.log(ChangeKind::Conversation, row);
+        let number = self.log_in(Some(row), ChangeKind::Conversation, row)?;
         let stored = StoredConversation {
             conversation,
             first_change: number,
@@ -118,7 +161,7 @@ impl Transaction<'_> {
             ..incoming
         };
         if conversation != held.conversation {
-            let last_change = self.log(ChangeKind::Conversation, row);
+            let last_change = self.log_in(Some(row), ChangeKind::Conversation, row)?;
             self.tally.changed_conversations += 1;
             let stored = StoredConversation {
                 conversation,
@@ -175,19 +218,30 @@ impl Transaction<'_> {
                 .insert((older.0, *time, *row, *n), ())
                 .map_err(failed)?;
         }
-        for (_, time, row, _) in keys.iter().filter(|key| key.3 == 0) {
+        for (_, _, row, _) in keys.iter().filter(|key| key.3 == 0) {
             let mut message = self.message(RowId(*row))?;
             message.conversation = Some(older);
             message.also_in.retain(|also| *also != older);
-            message.last_change = self.log(ChangeKind::Message, RowId(*row));
+            let number = self.log_in(Some(older), ChangeKind::Message, RowId(*row))?;
+            (message.last_change, message.came) = (number, Some(number));
             self.put_message(RowId(*row), &message)?;
             self.tally.changed += 1;
             self.tally.moved += 1;
-            self.head(older)?.add(AppleTime::from_nanos(*time));
+            self.head(older)?.add(RowId(*row), &message);
         }
-        *self.head(younger)? = Head::default();
+        let empty = self.head(younger)?;
+        let read = empty.read;
+        *empty = Head {
+            published: empty.published,
+            epoch: empty.epoch,
+            last_change: empty.last_change,
+            ..Head::default()
+        };
+        if let Some(read) = read {
+            self.head(older)?.raise_read(read);
+        }
         let held = self.conversation(younger)?;
-        let last_change = self.log(ChangeKind::Conversation, younger);
+        let last_change = self.log_in(Some(younger), ChangeKind::Conversation, younger)?;
         let stored = StoredConversation {
             united_into: Some(older),
             last_change,

@@ -96,6 +96,14 @@ pub enum StoreError {
         #[source]
         source: Box<redb::Error>,
     },
+    /// The archive belongs to a server of another name (D19).
+    #[error("the archive belongs to the server {held}, not to {asked}")]
+    ServerName {
+        /// The name that it has.
+        held: String,
+        /// The name that was asked for.
+        asked: String,
+    },
     /// The writer has ended.
     #[error("the archive is closed")]
     Closed,
@@ -140,7 +148,7 @@ impl StoreError {
 impl Explain for StoreError {
     fn class(&self) -> Class {
         match self {
-            Self::Absent { .. } => Class::Usage,
+            Self::Absent { .. } | Self::ServerName { .. } => Class::Usage,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Class::Owner
             }
@@ -172,6 +180,10 @@ impl Explain for StoreError {
                 "name another file with `--data FILE`; this one was left as it is"
             }
             Self::Newer { .. } => "upgrade footbridge; the archive was left as it is",
+            Self::ServerName { .. } => {
+                "set the server's name to the one that the archive has: \
+                 every room and event that clients know is named after it"
+            }
             Self::Damaged { .. } | Self::Value { .. } | Self::Dangling { .. } => {
                 "run `footbridge verify` to see the extent of it, and restore the newest backup if there is one;\n\
                  a new import from the same Mac brings back everything the Mac still holds"

@@ -10,6 +10,7 @@ use crate::model::contact::Contact;
 use crate::model::contact::people;
 use crate::store::error::StoreError;
 use crate::store::transaction::Transaction;
+use crate::store::transaction::find;
 use crate::store::transaction::value;
 use crate::store::value::Merge;
 use crate::store::value::StoredConversation;
@@ -25,14 +26,28 @@ impl Transaction<'_> {
             held.insert(RowId(row.value()), value::<Merge>("merges", bytes.value())?);
         }
         for (row, merge) in &held {
-            if *merge != Merge::Apart && !wanted.contains_key(row) {
+            if let Merge::Into(into) = merge
+                && wanted.get(row) != Some(into)
+            {
                 self.tables.merges.remove(row.0).map_err(failed)?;
+                self.renew_rooms([*row, *into])?;
             }
         }
         for (row, into) in wanted {
             let merge = Merge::Into(into);
             if !matches!(held.get(&row), Some(known) if *known == merge || *known == Merge::Apart) {
                 Self::put_row(&mut self.tables.merges, "merges", row, &merge)?;
+                self.renew_rooms([row, into])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives conversations that clients see new rooms: what they show is another set of conversations now (D19).
+    fn renew_rooms(&mut self, conversations: [RowId; 2]) -> Result<(), StoreError> {
+        for conversation in conversations {
+            if self.head(conversation)?.published.is_some() {
+                self.renew_room(conversation)?;
             }
         }
         Ok(())
@@ -45,12 +60,13 @@ impl Transaction<'_> {
     /// [`StoreError::Io`].
     pub fn keep_apart(&mut self, conversation: RowId, apart: bool) -> Result<(), StoreError> {
         if apart {
-            return Self::put_row(
-                &mut self.tables.merges,
-                "merges",
-                conversation,
-                &Merge::Apart,
-            );
+            let held: Option<Merge> = find(&self.tables.merges, "merges", conversation.0)?;
+            let table = &mut self.tables.merges;
+            Self::put_row(table, "merges", conversation, &Merge::Apart)?;
+            return match held {
+                Some(Merge::Into(into)) => self.renew_rooms([conversation, into]),
+                Some(Merge::Apart) | None => Ok(()),
+            };
         }
         let removed = self.tables.merges.remove(conversation.0);
         removed.map_err(|error| StoreError::from_redb("writing to", error))?;

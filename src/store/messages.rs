@@ -22,9 +22,12 @@ use crate::store::transaction::Transaction;
 use crate::store::transaction::find;
 use crate::store::transaction::value;
 use crate::store::value::ChangeKind;
+use crate::store::value::Mark;
+use crate::store::value::MarkKind;
 use crate::store::value::ParkedRow;
 use crate::store::value::QuarantineRow;
 use crate::store::value::StoredMessage;
+use crate::store::value::first_marks;
 
 /// Where a message comes from and who made it of its record.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +86,8 @@ impl Transaction<'_> {
                 .as_ref()
                 .and_then(|(_, old)| old.duplicate_of.clone()),
             attachments,
+            came: None,
+            marks: Vec::new(),
             message,
         };
         if !is_new || stored.conversation.is_none() {
@@ -215,8 +220,9 @@ impl Transaction<'_> {
         fingerprint: u64,
     ) -> Result<(), StoreError> {
         self.link_twin(row, &mut stored)?;
-        let number = self.log(ChangeKind::Message, row);
+        let number = self.log_in(stored.conversation, ChangeKind::Message, row)?;
         (stored.first_change, stored.last_change) = (number, number);
+        stored.marks = first_marks(&stored.message, number);
         self.tally.count_new(&stored);
         self.last_time = Some(stored.time);
         self.add_message(row, &stored, source, record, fingerprint)?;
@@ -225,7 +231,7 @@ impl Transaction<'_> {
         self.waiting.relations.extend(relations(&stored, row));
         self.waiting.timeline.extend(timeline(&stored, row));
         if let Some(conversation) = stored.conversation {
-            self.head(conversation)?.add(stored.time);
+            self.head(conversation)?.add(row, &stored);
             if let Kind::Announcement(Announcement::Renamed(Some(title))) = &stored.message.kind {
                 self.date_name(conversation, title, stored.time)?;
             }
@@ -242,6 +248,18 @@ impl Transaction<'_> {
         files_changed: bool,
     ) -> Result<bool, StoreError> {
         (new.first_change, new.last_change) = (old.first_change, old.last_change);
+        let is_moved = old.conversation != new.conversation;
+        if is_moved && old.conversation.is_some() {
+            self.log_in(old.conversation, ChangeKind::Gone, row)?;
+        }
+        let coming = self.coming_change();
+        new.marks = marks_after(old, &new.message, self.now, coming);
+        let is_back = old.message.times.deleted.is_some() && new.message.times.deleted.is_none();
+        new.came = if is_back || is_moved {
+            Some(coming)
+        } else {
+            old.came
+        };
         for source in &old.sources {
             if !new.sources.contains(source) {
                 new.sources.insert(0, *source);
@@ -251,11 +269,14 @@ impl Transaction<'_> {
             self.tally.refreshed += 1;
             return Ok(false);
         }
-        new.last_change = self.log(ChangeKind::Message, row);
+        new.last_change = self.log_in(new.conversation, ChangeKind::Message, row)?;
         self.tally.count_changed(old, &new);
         self.tally.attachments += u64::from(files_changed && old.attachments == new.attachments);
         self.put_message(row, &new)?;
         self.move_rows(row, old, &new)?;
+        if let Some(conversation) = new.conversation {
+            self.head(conversation)?.note_read(row, &new);
+        }
         Ok(true)
     }
 
@@ -269,7 +290,11 @@ impl Transaction<'_> {
         let failed = |error| StoreError::from_redb("writing to", error);
         let (before, now) = (timeline(old, row), timeline(new, row));
         let (was_about, is_about) = (relations(old, row), relations(new, row));
-        if before == now && was_about == is_about && old.time == new.time {
+        if before == now
+            && was_about == is_about
+            && old.time == new.time
+            && is_message(old) == is_message(new)
+        {
             return Ok(());
         }
         // The old rows may still wait; what is removed must be in the tables.
@@ -296,9 +321,12 @@ impl Transaction<'_> {
         self.waiting
             .relations
             .extend(is_about.iter().filter(|key| !was_about.contains(key)));
-        if (old.conversation, old.time) != (new.conversation, new.time) {
+        let counts =
+            |stored: &StoredMessage| (stored.conversation, stored.time, is_message(stored));
+        if counts(old) != counts(new) {
             self.flush()?;
-            for conversation in [old.conversation, new.conversation].into_iter().flatten() {
+            let both = BTreeSet::from([old.conversation, new.conversation]);
+            for conversation in both.into_iter().flatten() {
                 self.recount(conversation, old.conversation, new.conversation)?;
             }
         }
@@ -313,8 +341,10 @@ impl Transaction<'_> {
         to: Option<RowId>,
     ) -> Result<(), StoreError> {
         let (oldest, newest) = self.ends(of)?;
+        let newest_message = self.newest_message(of)?;
         let head = self.head(of)?;
         (head.oldest, head.newest) = (oldest, newest);
+        head.newest_message = newest_message;
         if from != to {
             if from == Some(of) {
                 head.messages = head.messages.saturating_sub(1);
@@ -354,6 +384,26 @@ impl Transaction<'_> {
         Ok((oldest, newest))
     }
 
+    /// The time of the last message of a conversation that is neither a tapback nor an announcement.
+    fn newest_message(&mut self, conversation: RowId) -> Result<Option<AppleTime>, StoreError> {
+        use redb::ReadableTable;
+
+        let failed = |error| StoreError::from_redb("reading", error);
+        let first = (conversation.0, i64::MIN, 0, 0);
+        let mut last = (conversation.0, i64::MAX, u64::MAX, u16::MAX);
+        loop {
+            let mut before = self.tables.timeline.range(first..last).map_err(failed)?;
+            let Some(entry) = before.next_back() else {
+                return Ok(None);
+            };
+            last = entry.map_err(failed)?.0.value();
+            let (_, time, row, n) = last;
+            if n == 0 && is_message(&self.message(RowId(row))?) {
+                return Ok(Some(AppleTime::from_nanos(time)));
+            }
+        }
+    }
+
     fn insert_guid(&mut self, guid: &Guid, row: RowId) -> Result<(), StoreError> {
         let key = GuidKey::of(guid);
         self.new_guids.insert(key.0, row);
@@ -364,8 +414,10 @@ impl Transaction<'_> {
             Guid::Uuid(key) => self.waiting.guids.push((*key, row.0)),
             Guid::Other(text) => {
                 let text: &str = text;
-                let written = self.tables.guid_others.insert((text, row.0), ());
-                written.map_err(|error| StoreError::from_redb("writing to", error))?;
+                let failed = |error| StoreError::from_redb("writing to", error);
+                let (others, hashes) = (&mut self.tables.guid_others, &mut self.tables.guid_hashes);
+                others.insert((text, row.0), ()).map_err(failed)?;
+                hashes.insert(&key.0, text.as_bytes()).map_err(failed)?;
             }
         }
         Ok(())
@@ -445,7 +497,7 @@ impl Transaction<'_> {
                 .find(|(_, other)| is_copy(other) && other.duplicate_of.is_none());
             if let Some((row, mut twin)) = twin {
                 twin.duplicate_of = Some(mine.guid.clone());
-                twin.last_change = self.log(ChangeKind::Message, row);
+                twin.last_change = self.log_in(Some(conversation), ChangeKind::Message, row)?;
                 self.put_message(row, &twin)?;
             }
             return Ok(());
@@ -520,29 +572,54 @@ fn is_same(held: &StoredMessage, incoming: &Message, home: Option<RowId>) -> boo
             && held.message.author == incoming.author)
 }
 
-/// The timeline rows of a message: itself, then its edits and unsends at their own times (D5).
+/// Whether it is something that a person wrote or sent.
+pub(super) fn is_message(stored: &StoredMessage) -> bool {
+    matches!(stored.message.kind, Kind::Message { .. })
+}
+
+/// The marks of a held message as it is now. What was marked before keeps its change; an unsend keeps its time too, for
+/// the source has one time for all of them. A deletion is marked if clients had the message, a restoration if they were
+/// told of the deletion.
+fn marks_after(
+    old: &StoredMessage,
+    new: &Message,
+    now: AppleTime,
+    change: ChangeNumber,
+) -> Vec<Mark> {
+    let is_lasting = |mark: &&Mark| matches!(mark.kind, MarkKind::Deletion | MarkKind::Restoration);
+    let mut marks = first_marks(new, change);
+    for mark in &mut marks {
+        if let Some(known) = old.marks.iter().find(|known| known.kind == mark.kind) {
+            mark.change = known.change;
+            if matches!(mark.kind, MarkKind::Unsend { .. }) {
+                mark.at = known.at;
+            }
+        }
+    }
+    marks.extend(old.marks.iter().filter(is_lasting));
+    match (old.message.times.deleted, new.times.deleted) {
+        (None, Some(at)) => marks.push(Mark {
+            kind: MarkKind::Deletion,
+            at,
+            change,
+        }),
+        (Some(_), None) if old.is_withdrawn() => marks.push(Mark {
+            kind: MarkKind::Restoration,
+            at: now,
+            change,
+        }),
+        _ => {}
+    }
+    marks.sort_by_key(|mark| mark.at);
+    marks
+}
+
+/// The timeline rows of a message: itself, then its marks at their own times (D5).
 pub(super) fn timeline(stored: &StoredMessage, row: RowId) -> Vec<(u64, i64, u64, u16)> {
     let Some(conversation) = stored.conversation else {
         return Vec::new();
     };
-    let message = &stored.message;
-    let mut later: Vec<AppleTime> = Vec::new();
-    for edit in &message.edits {
-        later.extend(
-            edit.versions
-                .iter()
-                .skip(1)
-                .filter_map(|version| version.at),
-        );
-    }
-    later.extend(
-        message
-            .unsent_parts
-            .iter()
-            .filter_map(|_part| message.times.edited),
-    );
-    later.sort_unstable();
-    let times = std::iter::once(stored.time).chain(later);
+    let times = std::iter::once(stored.time).chain(stored.marks.iter().map(|mark| mark.at));
     times
         .zip(0..=u16::MAX)
         .map(|(time, n)| (conversation.0, time.nanos(), row.0, n))

@@ -5,7 +5,9 @@
 //! | see which tables there are | `tables` |
 //! | see what a value looks like in bytes | [`value`] |
 //! | follow a page into the tables | `page`, then `messages`, `conversations`, `attachments` |
-//! | read what is held | `snapshot` |
+//! | read what is held | `snapshot`; `walk` for rooms, `news` for what changed |
+//! | see from when on clients see it | `publication` |
+//! | see what clients leave here | [`account`] |
 //! | measure, check, copy or shrink the file | `stats`, `verify`, `backup` |
 //!
 //! One thread writes (`writer`); readers work on snapshots and never wait for it. The rules (data-format.md has the
@@ -16,6 +18,7 @@
 //! * Every GUID comparison goes through the 16-byte index, in which case cannot matter.
 //! * Every durable commit saves the allocator's state, so that the file opens at once after a crash.
 
+pub mod account;
 mod attachments;
 mod backup;
 mod changes;
@@ -27,8 +30,10 @@ mod index;
 mod merges;
 mod messages;
 mod migrate;
+mod news;
 mod page;
 mod pages;
+mod publication;
 mod read_tables;
 pub mod search;
 mod snapshot;
@@ -38,6 +43,7 @@ mod tally;
 mod transaction;
 pub mod value;
 mod verify;
+mod walk;
 mod writer;
 
 use std::path::Path;
@@ -47,15 +53,19 @@ use std::sync::Arc;
 use redb::Database;
 use redb::ReadableDatabase;
 use redb::StorageBackend;
+use tokio::sync::watch;
 
+use crate::base::ids::ChangeNumber;
 use crate::base::time::Clock;
 
 pub use db::Absent;
 pub use error::StoreError;
 pub use index::kind;
 pub use index::searchable;
+pub use news::News;
 pub use page::Page;
 pub use page::Prepared;
+pub use publication::Places;
 pub use snapshot::Changes;
 pub use snapshot::Direction;
 pub use snapshot::Place;
@@ -65,6 +75,7 @@ pub use tables::NAMES as TABLE_NAMES;
 pub use tally::Tally;
 pub use transaction::Transaction;
 pub use verify::Finding;
+pub use walk::Entry;
 pub use writer::Pace;
 pub use writer::Writer;
 
@@ -76,6 +87,8 @@ pub struct Store {
     database: Arc<Database>,
     clock: Arc<dyn Clock>,
     path: Option<PathBuf>,
+    /// The latest change that is committed.
+    latest: Arc<watch::Sender<ChangeNumber>>,
 }
 
 impl Store {
@@ -119,11 +132,21 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let named = path.as_deref().unwrap_or(Path::new(""));
         migrate::bring_up(&database, named, clock.now())?;
-        Ok(Self {
+        let store = Self {
             database: Arc::new(database),
             clock,
             path,
-        })
+            latest: Arc::new(watch::Sender::new(ChangeNumber(0))),
+        };
+        let latest = store.snapshot()?.last_change()?;
+        store.latest.send_replace(latest);
+        Ok(store)
+    }
+
+    /// Follows the latest committed change: it moves after each commit that logged one. Take the receiver before the
+    /// snapshot, or a change in between goes unnoticed.
+    pub fn changes(&self) -> watch::Receiver<ChangeNumber> {
+        self.latest.subscribe()
     }
 
     /// Where the file is; `None` for a backend that is none.
@@ -160,9 +183,14 @@ impl Store {
         let tx = db::begin_write(&self.database)?;
         let mut transaction = Transaction::begin(&tx, self.clock.now())?;
         work(&mut transaction)?;
-        let tally = transaction.finish()?;
+        let (tally, latest) = transaction.finish()?;
         tx.commit()
             .map_err(|error| StoreError::from_redb("committing to", error))?;
+        self.latest.send_if_modified(|held| {
+            let is_later = *held < latest;
+            *held = latest.max(*held);
+            is_later
+        });
         Ok(tally)
     }
 

@@ -55,6 +55,9 @@ pub struct Page {
     pub owner: Option<Owner>,
     /// Where reading goes on after this page.
     pub cursor: Option<Cursor>,
+    /// Whether more pages of the same pass follow: clients see what it brings once the last page of the pass is stored,
+    /// the one whose cursor has reached the end (D20).
+    pub unfinished: bool,
 }
 
 /// A message with everything that storing it needs and that does not depend on what is stored: made by the threads that
@@ -109,6 +112,7 @@ impl Transaction<'_> {
         source: SourceKind,
         decoder: u32,
     ) -> Result<(), StoreError> {
+        self.note_pass(page.unfinished, page.cursor.as_ref());
         if let Some(owner) = page.owner {
             self.put_meta(
                 OWN_HANDLES,

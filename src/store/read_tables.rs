@@ -72,6 +72,23 @@ read_tables! {
     meta: &'static str => &'static [u8], META;
     search_terms: (u32, &'static str) => &'static [u8], SEARCH_TERMS;
     search_blocks: u32 => &'static [u8], SEARCH_BLOCKS;
+    passes: u64 => u64, PASSES;
+    guid_hashes: &'static [u8; 16] => &'static [u8], GUID_HASHES;
+    users: u8 => &'static [u8], USERS;
+    rooms: &'static str => &'static [u8], ROOMS;
+    room_states: (u64, &'static str, &'static str, u32) => &'static [u8], ROOM_STATES;
+    local_events: (u64, u64) => &'static [u8], LOCAL_EVENTS;
+    local_event_ids: &'static str => u64, LOCAL_EVENT_IDS;
+    devices: (u8, &'static str) => &'static [u8], DEVICES;
+    tokens: &'static [u8; 32] => &'static [u8], TOKENS;
+    filters: (u8, u64) => &'static [u8], FILTERS;
+    account_data: (u8, u64, &'static str) => &'static [u8], ACCOUNT_DATA;
+    receipts: (u8, u64, &'static str, &'static str) => &'static [u8], RECEIPTS;
+    to_device: (u8, &'static str, u64) => &'static [u8], TO_DEVICE;
+    keys: (u8, &'static str, u8, &'static str) => &'static [u8], KEYS;
+    transactions: (u8, &'static str, &'static str, &'static str, &'static str) => &'static [u8], TRANSACTIONS;
+    uploads: &'static str => &'static [u8], UPLOADS;
+    upload_chunks: (&'static str, u32) => &'static [u8], UPLOAD_CHUNKS;
 }
 
 fn open<'t, K: Key + 'static, V: Value + 'static>(

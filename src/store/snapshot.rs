@@ -133,6 +133,22 @@ impl Snapshot {
             .map_err(|error| StoreError::from_redb("reading", error))
     }
 
+    /// The messages with a GUID key: a UUID's bytes, or what stands for another GUID (D18).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn messages_with_key(&self, key: [u8; 16]) -> Result<Vec<RowId>, StoreError> {
+        let rows = self.messages_with(&Guid::Uuid(key))?;
+        let text = self.tables.guid_hashes()?.get(&key);
+        let text = text.map_err(|error| StoreError::from_redb("reading", error))?;
+        let Some(text) = text.filter(|_| rows.is_empty()) else {
+            return Ok(rows);
+        };
+        let text = String::from_utf8_lossy(text.value());
+        Guid::parse(&text).map_or(Ok(rows), |guid| self.messages_with(&guid))
+    }
+
     /// The messages with a GUID: none, one, or the repeats of a carrier's short codes (ID-18).
     ///
     /// # Errors
@@ -287,14 +303,25 @@ impl Snapshot {
         after: Option<Place>,
         direction: Direction,
     ) -> Result<impl Iterator<Item = Result<Place, StoreError>> + use<>, StoreError> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.timeline_from(conversation, from, direction)
+    }
+
+    /// The same from a place on, which may be one of them.
+    pub(super) fn timeline_from(
+        &self,
+        conversation: RowId,
+        from: Bound<Place>,
+        direction: Direction,
+    ) -> Result<impl Iterator<Item = Result<Place, StoreError>> + use<>, StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
-        let first = (conversation.0, i64::MIN, 0, 0);
-        let last = (conversation.0, i64::MAX, u64::MAX, u16::MAX);
+        let first = Bound::Included((conversation.0, i64::MIN, 0, 0));
+        let last = Bound::Included((conversation.0, i64::MAX, u64::MAX, u16::MAX));
         let key = |place: Place| (conversation.0, place.time.nanos(), place.row.0, place.n);
-        let bounds = match (direction, after.map(key)) {
-            (_, None) => (Bound::Included(first), Bound::Included(last)),
-            (Direction::Forward, Some(key)) => (Bound::Excluded(key), Bound::Included(last)),
-            (Direction::Backward, Some(key)) => (Bound::Included(first), Bound::Excluded(key)),
+        let bounds = match (direction, from.map(key)) {
+            (_, Bound::Unbounded) => (first, last),
+            (Direction::Forward, from) => (from, last),
+            (Direction::Backward, from) => (first, from),
         };
         let mut range = self.tables.timeline()?.range(bounds).map_err(failed)?;
         Ok(std::iter::from_fn(move || {
@@ -670,7 +697,7 @@ impl Snapshot {
 }
 
 /// All rows of a table.
-fn collect<K, V: Stored, Id>(
+pub(super) fn collect<K, V: Stored, Id>(
     table: &ReadOnlyTable<K, &'static [u8]>,
     name: &'static str,
     id: impl for<'k> Fn(K::SelfType<'k>) -> Id,

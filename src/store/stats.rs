@@ -63,6 +63,23 @@ impl Snapshot {
             index("changes", tables.changes()?)?,
             index("search_terms", tables.search_terms()?)?,
             index("search_blocks", tables.search_blocks()?)?,
+            index("passes", tables.passes()?)?,
+            index("guid_hashes", tables.guid_hashes()?)?,
+            payload("users", tables.users()?)?,
+            payload("rooms", tables.rooms()?)?,
+            payload("room_states", tables.room_states()?)?,
+            payload("local_events", tables.local_events()?)?,
+            index("local_event_ids", tables.local_event_ids()?)?,
+            payload("devices", tables.devices()?)?,
+            index("tokens", tables.tokens()?)?,
+            payload("filters", tables.filters()?)?,
+            payload("account_data", tables.account_data()?)?,
+            payload("receipts", tables.receipts()?)?,
+            payload("to_device", tables.to_device()?)?,
+            payload("keys", tables.keys()?)?,
+            payload("transactions", tables.transactions()?)?,
+            payload("uploads", tables.uploads()?)?,
+            payload("upload_chunks", tables.upload_chunks()?)?,
         ])
     }
 }

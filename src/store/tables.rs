@@ -94,6 +94,61 @@ pub(super) const FAILURES: Rows<(u8, u64)> = TableDefinition::new("failures");
 /// Everything that happened, by change number. Trimmed from its beginning (D7).
 pub(super) const CHANGES: Rows<u64> = TableDefinition::new("changes");
 
+/// Passes of several commits by the change at which they began, and the change at which what they brought became
+/// visible; 0 while they last. Written with the pass's first and last commit.
+pub(super) const PASSES: Numbers<u64> = TableDefinition::new("passes");
+
+/// The texts of GUIDs that are no UUIDs, by their GUID keys. Values are raw text.
+pub(super) const GUID_HASHES: Rows<&'static [u8; 16]> = TableDefinition::new("guid_hashes");
+
+/// Who can log in, by account; 0 is the owner.
+pub(super) const USERS: Rows<u8> = TableDefinition::new("users");
+
+/// What room ids stand for. Never deleted from.
+pub(super) const ROOMS: Rows<&'static str> = TableDefinition::new("rooms");
+
+/// State of rooms that is not made of the archive, by (conversation, type, state key, version). Never deleted from.
+pub(super) const ROOM_STATES: Rows<(u64, &'static str, &'static str, u32)> =
+    TableDefinition::new("room_states");
+
+/// Events that clients sent, by (conversation, change). Never deleted from.
+pub(super) const LOCAL_EVENTS: Rows<(u64, u64)> = TableDefinition::new("local_events");
+
+/// The change of a local event, by its event id.
+pub(super) const LOCAL_EVENT_IDS: Numbers<&'static str> = TableDefinition::new("local_event_ids");
+
+/// Devices, by (account, device). Deleted from by logging out.
+pub(super) const DEVICES: Rows<(u8, &'static str)> = TableDefinition::new("devices");
+
+/// Whose an access token is, by its hash. Deleted from by logging out.
+pub(super) const TOKENS: Rows<&'static [u8; 32]> = TableDefinition::new("tokens");
+
+/// Filters, by (account, number). Never deleted from.
+pub(super) const FILTERS: Rows<(u8, u64)> = TableDefinition::new("filters");
+
+/// Data of accounts, by (account, conversation or 0, type).
+pub(super) const ACCOUNT_DATA: Rows<(u8, u64, &'static str)> = TableDefinition::new("account_data");
+
+/// Receipts that clients sent, by (account, conversation, type, thread or nothing).
+pub(super) const RECEIPTS: Rows<(u8, u64, &'static str, &'static str)> =
+    TableDefinition::new("receipts");
+
+/// Messages that wait for devices, by (account, device, change). Deleted from once they were delivered.
+pub(super) const TO_DEVICE: Rows<(u8, &'static str, u64)> = TableDefinition::new("to_device");
+
+/// Keys, by (account, device or nothing, kind, name).
+pub(super) const KEYS: Rows<(u8, &'static str, u8, &'static str)> = TableDefinition::new("keys");
+
+/// Answers to requests that may be repeated, by (account, device, room, type, transaction id). Deleted from after a while.
+pub(super) const TRANSACTIONS: Rows<(u8, &'static str, &'static str, &'static str, &'static str)> =
+    TableDefinition::new("transactions");
+
+/// Files that clients uploaded, by media id.
+pub(super) const UPLOADS: Rows<&'static str> = TableDefinition::new("uploads");
+
+/// Their bytes, by (media id, chunk). Values are raw.
+pub(super) const UPLOAD_CHUNKS: Rows<(&'static str, u32)> = TableDefinition::new("upload_chunks");
+
 pub(super) use crate::store::search::SEARCH_BLOCKS;
 pub(super) use crate::store::search::SEARCH_TERMS;
 
@@ -127,4 +182,21 @@ pub const NAMES: &[&str] = &[
     "changes",
     "search_terms",
     "search_blocks",
+    "passes",
+    "guid_hashes",
+    "users",
+    "rooms",
+    "room_states",
+    "local_events",
+    "local_event_ids",
+    "devices",
+    "tokens",
+    "filters",
+    "account_data",
+    "receipts",
+    "to_device",
+    "keys",
+    "transactions",
+    "uploads",
+    "upload_chunks",
 ];

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
+use std::collections::btree_map::Entry;
 use std::ops::Bound;
 use std::ops::Range;
 
@@ -22,10 +23,12 @@ use crate::base::ids::RowId;
 use crate::base::time::AppleTime;
 use crate::model::conversation::Alias;
 use crate::model::record::SourceKind;
+use crate::store::account::AccountTables;
 use crate::store::error::StoreError;
 use crate::store::guid::GuidFilter;
 use crate::store::guid::GuidKey;
 use crate::store::guid::ids_of;
+use crate::store::publication::PassStep;
 use crate::store::search::IndexBlock;
 use crate::store::search::TermKey;
 use crate::store::tables;
@@ -79,6 +82,9 @@ pub(super) struct Tables<'tx> {
     pub(super) meta: RowTable<'tx, &'static str>,
     pub(super) search_terms: Table<'tx, TermKey, &'static [u8]>,
     pub(super) search_blocks: Table<'tx, u32, &'static [u8]>,
+    pub(super) passes: Table<'tx, u64, u64>,
+    pub(super) guid_hashes: RowTable<'tx, &'static [u8; 16]>,
+    pub(super) account: AccountTables<'tx>,
 }
 
 impl<'tx> Tables<'tx> {
@@ -114,6 +120,9 @@ impl<'tx> Tables<'tx> {
             meta: tx.open_table(tables::META).map_err(refused)?,
             search_terms: tx.open_table(tables::SEARCH_TERMS).map_err(refused)?,
             search_blocks: tx.open_table(tables::SEARCH_BLOCKS).map_err(refused)?,
+            passes: tx.open_table(tables::PASSES).map_err(refused)?,
+            guid_hashes: tx.open_table(tables::GUID_HASHES).map_err(refused)?,
+            account: AccountTables::open(tx)?,
         })
     }
 }
@@ -166,6 +175,10 @@ pub struct Transaction<'tx> {
     pub(super) tally: Tally,
     /// The time of the message that arrived last, once it is known.
     pub(super) last_time: Option<AppleTime>,
+    /// How this transaction ends, or goes on with, a pass.
+    pub(super) pass: PassStep,
+    /// The first change of this transaction.
+    pub(super) first_change: ChangeNumber,
     next_row: u64,
     next_change: u64,
     value: Vec<u8>,
@@ -194,6 +207,8 @@ impl<'tx> Transaction<'tx> {
             index: IndexBlock::default(),
             tally: Tally::default(),
             last_time: None,
+            pass: PassStep::None,
+            first_change: ChangeNumber(next_change),
             next_row,
             next_change,
             value: Vec::new(),
@@ -212,18 +227,41 @@ impl<'tx> Transaction<'tx> {
         row
     }
 
-    /// Writes the next entry of the change log.
+    /// The number that the next entry of the change log will have.
+    pub(super) fn coming_change(&self) -> ChangeNumber {
+        ChangeNumber(self.next_change)
+    }
+
+    /// Writes the next entry of the change log, about something in no conversation.
     pub(super) fn log(&mut self, kind: ChangeKind, row: RowId) -> ChangeNumber {
+        self.log_entry(kind, row, RowId(0))
+    }
+
+    /// Writes the next entry of the change log, about something in a conversation, if it is in one.
+    pub(super) fn log_in(
+        &mut self,
+        conversation: Option<RowId>,
+        kind: ChangeKind,
+        row: RowId,
+    ) -> Result<ChangeNumber, StoreError> {
+        let Some(conversation) = conversation else {
+            return Ok(self.log(kind, row));
+        };
+        let number = self.log_entry(kind, row, conversation);
+        self.head(conversation)?.last_change = number;
+        Ok(number)
+    }
+
+    fn log_entry(&mut self, kind: ChangeKind, row: RowId, conversation: RowId) -> ChangeNumber {
         let number = ChangeNumber(self.next_change);
         self.next_change += 1;
-        self.waiting.changes.push((
-            number.0,
-            ChangeEntry {
-                kind,
-                row,
-                at: self.now,
-            },
-        ));
+        let entry = ChangeEntry {
+            kind,
+            row,
+            at: self.now,
+            conversation,
+        };
+        self.waiting.changes.push((number.0, entry));
         number
     }
 
@@ -379,12 +417,13 @@ impl<'tx> Transaction<'tx> {
 
     /// The totals of a conversation, to be changed; written at the end.
     pub(super) fn head(&mut self, conversation: RowId) -> Result<&mut Head, StoreError> {
-        if !self.heads.contains_key(&conversation) {
-            let head =
-                find(&self.tables.heads, "conversation_heads", conversation.0)?.unwrap_or_default();
-            self.heads.insert(conversation, head);
+        match self.heads.entry(conversation) {
+            Entry::Occupied(head) => Ok(head.into_mut()),
+            Entry::Vacant(place) => {
+                let head = find(&self.tables.heads, "conversation_heads", conversation.0)?;
+                Ok(place.insert(head.unwrap_or_default()))
+            }
         }
-        Ok(self.heads.entry(conversation).or_default())
     }
 
     /// Writes any enveloped value with a `u64` key.
@@ -415,8 +454,10 @@ impl<'tx> Transaction<'tx> {
         Ok(())
     }
 
-    /// Inserts the rows that waited, in order, and everything else that is written once a transaction.
-    pub(super) fn finish(mut self) -> Result<Tally, StoreError> {
+    /// Inserts the rows that waited, in order, and everything else that is written once a transaction. Answers the latest
+    /// change too.
+    pub(super) fn finish(mut self) -> Result<(Tally, ChangeNumber), StoreError> {
+        self.publish()?;
         self.flush()?;
         let heads = std::mem::take(&mut self.heads);
         for (row, head) in &heads {
@@ -434,7 +475,8 @@ impl<'tx> Transaction<'tx> {
             let written = self.tables.counters.insert(name, next);
             written.map_err(|error| StoreError::from_redb("writing to", error))?;
         }
-        Ok(self.tally)
+        let latest = ChangeNumber(self.next_change.saturating_sub(1));
+        Ok((self.tally, latest))
     }
 
     /// Inserts everything that waited. Reads through the tables see it only afterwards.

@@ -49,8 +49,8 @@ pub struct Finding {
 }
 
 /// What has been read and found so far.
-struct Verification<'s> {
-    snapshot: &'s Snapshot,
+pub(super) struct Verification<'s> {
+    pub(super) snapshot: &'s Snapshot,
     findings: Vec<Finding>,
     heads: BTreeMap<RowId, Head>,
     timeline_rows: u64,
@@ -59,7 +59,7 @@ struct Verification<'s> {
     parked: u64,
     quarantined: u64,
     next_row: u64,
-    next_change: u64,
+    pub(super) next_change: u64,
 }
 
 impl Store {
@@ -132,6 +132,9 @@ impl Snapshot {
         check.conversations()?;
         check.attachments()?;
         check.ledgers()?;
+        check.passes()?;
+        check.guid_hashes()?;
+        check.accounts()?;
         check.search()?;
         progress(total, total);
         Ok(check.findings)
@@ -139,7 +142,7 @@ impl Snapshot {
 }
 
 impl Verification<'_> {
-    fn find(&mut self, table: &'static str, row: impl Display, what: impl Into<String>) {
+    pub(super) fn find(&mut self, table: &'static str, row: impl Display, what: impl Into<String>) {
         self.findings.push(Finding {
             table,
             row: row.to_string(),
@@ -148,7 +151,7 @@ impl Verification<'_> {
     }
 
     /// The value of a row, or a finding.
-    fn decode<V: Stored>(
+    pub(super) fn decode<V: Stored>(
         &mut self,
         table: &'static str,
         row: impl Display,
@@ -172,8 +175,16 @@ impl Verification<'_> {
         let Some(stored) = self.decode::<StoredMessage>("messages", row, bytes) else {
             return Ok(());
         };
-        if stored.last_change.0 >= self.next_change || stored.first_change > stored.last_change {
+        let within = stored.first_change..=stored.last_change;
+        let marked = stored.marks.iter().map(|mark| mark.change);
+        let are_within = marked
+            .chain(stored.came)
+            .all(|change| within.contains(&change));
+        if stored.last_change.0 >= self.next_change || within.is_empty() || !are_within {
             self.find("messages", row, "its change numbers are not in order");
+        }
+        if !stored.marks.is_sorted_by_key(|mark| mark.at) {
+            self.find("messages", row, "its marks are not in order");
         }
         if !self
             .snapshot
@@ -233,7 +244,10 @@ impl Verification<'_> {
             }
         }
         if let Some(conversation) = stored.conversation {
-            self.heads.entry(conversation).or_default().add(stored.time);
+            self.heads
+                .entry(conversation)
+                .or_default()
+                .add(row, &stored);
         } else {
             self.parked += 1;
             if tables.parked()?.get(row.0).map_err(failed)?.is_none() {
@@ -308,11 +322,21 @@ impl Verification<'_> {
             let Some(head) = self.decode::<Head>("conversation_heads", row, bytes.value()) else {
                 continue;
             };
-            if head != counted.remove(&row).unwrap_or_default() {
+            if head.totals() != counted.remove(&row).unwrap_or_default().totals() {
                 self.find(
                     "conversation_heads",
                     row,
                     "its totals are not those of its messages",
+                );
+            }
+            let changes = [head.published, head.history_change, Some(head.last_change)];
+            if changes.into_iter().flatten().max() > Some(head.last_change)
+                || head.last_change.0 >= self.next_change
+            {
+                self.find(
+                    "conversation_heads",
+                    row,
+                    "its change numbers are not in order",
                 );
             }
         }

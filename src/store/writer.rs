@@ -6,18 +6,31 @@
 //! | collecting | page, fewer rows than the pace | collecting | apply |
 //! | collecting | page, the pace's rows are reached | idle | apply, commit, acknowledge all |
 //! | collecting | the pace's time is over, or a flush | idle | commit, acknowledge all |
+//! | idle | work | collecting | begin a transaction, do it |
+//! | collecting | work | collecting | do it |
+//! | collecting | nothing more waits, and somebody waits for the end of a work | idle | commit, answer all |
 //! | any | error | ended | nothing of the transaction is stored; tell who waits, else who asks next; refuse the rest |
 //! | any | the last sender is gone | ended | commit what is collected |
+//!
+//! A *work* is a closure that somebody waits for ([`Writer::apply`]). It comes through a list of its own, for whoever
+//! brings it must not wait for room in the queue; a wake-up in the queue says that the list is to be looked at.
 
+use std::collections::VecDeque;
+use std::mem;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::sync::mpsc::Receiver;
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::TryRecvError;
+use std::sync::mpsc::TrySendError;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use tokio::sync::oneshot;
 
 use crate::base::limits::COMMIT_ROWS;
 use crate::base::limits::GROUP_ROWS;
@@ -30,6 +43,7 @@ use crate::store::error::StoreError;
 use crate::store::guid::GuidFilter;
 use crate::store::page::Page;
 use crate::store::tally::Tally;
+use crate::store::transaction::Transaction;
 
 /// How much one commit collects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,13 +80,47 @@ type Answer = SyncSender<Result<Tally, StoreError>>;
 
 enum Order {
     Apply(Box<Job>),
+    /// Look at the list of works.
+    Wake,
     /// Commit now and answer.
     Flush(Answer),
+}
+
+/// What somebody wants done in the next transaction.
+type Work = Box<dyn FnOnce(&mut Transaction<'_>) -> Reply + Send>;
+
+/// Tells who waits how a work went, once it is committed. Dropped instead when it is not.
+type Reply = Box<dyn FnOnce() + Send>;
+
+/// Works that wait for the next transaction; `None` once the thread has ended.
+struct Works(Mutex<Option<VecDeque<Work>>>);
+
+impl Works {
+    fn new() -> Self {
+        Self(Mutex::new(Some(VecDeque::new())))
+    }
+
+    fn put(&self, work: Work) -> Result<(), StoreError> {
+        let mut works = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        works.as_mut().ok_or(StoreError::Closed)?.push_back(work);
+        Ok(())
+    }
+
+    fn take(&self) -> VecDeque<Work> {
+        let mut works = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        works.as_mut().map(mem::take).unwrap_or_default()
+    }
+
+    /// Drops what waits, and refuses what comes.
+    fn close(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }
 
 /// The writing thread. Pages are committed in the order in which they are sent.
 pub struct Writer {
     orders: Option<SyncSender<Order>>,
+    works: Arc<Works>,
     thread: Option<JoinHandle<()>>,
     failure: Arc<Failure>,
 }
@@ -98,13 +146,18 @@ impl Writer {
     pub(super) fn start(store: Store, pace: Pace) -> Self {
         let (orders, queue) = sync_channel(WRITER_QUEUE);
         let failure = Arc::new(Failure::default());
-        let seen = Arc::clone(&failure);
+        let works = Arc::new(Works::new());
+        let (seen, wanted) = (Arc::clone(&failure), Arc::clone(&works));
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(&store, pace, &queue, &seen));
+            .spawn(move || {
+                run(&store, pace, (&queue, &wanted), &seen);
+                wanted.close();
+            });
         // Without its thread the writer answers every order with `Closed`.
         Self {
             orders: thread.is_ok().then_some(orders),
+            works,
             thread: thread.ok(),
             failure,
         }
@@ -123,6 +176,43 @@ impl Writer {
         }));
         let orders = self.orders.as_ref().ok_or(StoreError::Closed)?;
         orders.send(job).map_err(|_ended| self.failure.take())
+    }
+
+    /// Does some work in the next transaction, together with whatever else goes into it, and answers its result once that
+    /// is committed. Works are done in the order in which they come.
+    ///
+    /// A work that fails must not have written anything: it looks first, through the transaction's readers, and writes
+    /// then. Its error goes to its caller alone; the others' works are committed.
+    ///
+    /// # Errors
+    ///
+    /// The work's own; what kept the transaction from being committed, for one of those who wait; then
+    /// [`StoreError::Closed`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Once polled, the work is done whether or not anybody still waits for it.
+    pub async fn apply<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<R, StoreError> + Send + 'static,
+    ) -> Result<R, StoreError> {
+        let (answer, outcome) = oneshot::channel();
+        let orders = self.orders.as_ref().ok_or(StoreError::Closed)?;
+        self.works.put(Box::new(move |transaction| {
+            let result = work(transaction);
+            Box::new(move || {
+                if answer.send(result).is_err() {
+                    tracing::debug!("nobody waits for a work any more");
+                }
+            })
+        }))?;
+        match orders.try_send(Order::Wake) {
+            // A full queue wakes the thread as well; an ended one has dropped the work.
+            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+        }
+        outcome
+            .await
+            .unwrap_or_else(|_dropped| Err(self.failure.take()))
     }
 
     /// Waits until everything sent before is committed, and answers what was stored since the last flush.
@@ -153,26 +243,50 @@ impl Drop for Writer {
     }
 }
 
+/// Where the thread gets what it is to do.
+type Sources<'q> = (&'q Receiver<Order>, &'q Works);
+
 /// Collects and commits until nobody can send any more, or an error.
-fn run(store: &Store, pace: Pace, queue: &Receiver<Order>, failure: &Failure) {
+fn run(store: &Store, pace: Pace, (queue, works): Sources<'_>, failure: &Failure) {
     let mut done = Tally::default();
     let mut filter = filter_for(store, pace);
     while let Ok(order) = queue.recv() {
-        let outcome = match order {
+        let first = match order {
             Order::Flush(answer) => {
-                tell(&answer, Ok(std::mem::take(&mut done)));
-                continue;
+                // What was brought before the flush is committed before it.
+                let works = works.take();
+                if works.is_empty() {
+                    tell(&answer, Ok(mem::take(&mut done)));
+                    continue;
+                }
+                First::Works(works, Some(answer))
             }
-            Order::Apply(first) => commit_group(store, pace, queue, *first, &mut filter),
+            Order::Wake => {
+                let works = works.take();
+                if works.is_empty() {
+                    continue;
+                }
+                First::Works(works, None)
+            }
+            Order::Apply(first) => First::Page(first),
         };
-        match outcome {
+        let mut group = Group::default();
+        let outcome = store.write(|transaction| {
+            transaction.filter = filter.take();
+            group.collect(transaction, pace, first, (queue, works))?;
+            filter = transaction.filter.take();
+            Ok(())
+        });
+        match (outcome, group.flush) {
             (Ok(tally), answer) => {
                 done += tally;
+                group.replies.into_iter().for_each(|reply| reply());
                 if let Some(answer) = answer {
-                    tell(&answer, Ok(std::mem::take(&mut done)));
+                    tell(&answer, Ok(mem::take(&mut done)));
                 }
             }
             (Err(error), Some(answer)) => return tell(&answer, Err(error)),
+            // Before the replies are dropped: who waits for one asks for it.
             (Err(error), None) => return failure.put(error),
         }
     }
@@ -195,35 +309,77 @@ fn filter_for(store: &Store, pace: Pace) -> Option<GuidFilter> {
     (pace.rows > GROUP_ROWS && is_empty()).then(GuidFilter::new)
 }
 
-/// One transaction: the first page and all that come until the pace's limits, or until somebody wants it committed.
-fn commit_group(
-    store: &Store,
-    pace: Pace,
-    queue: &Receiver<Order>,
-    first: Job,
-    filter: &mut Option<GuidFilter>,
-) -> (Result<Tally, StoreError>, Option<Answer>) {
-    let mut flush = None;
-    let outcome = store.write(|transaction| {
-        transaction.filter = filter.take();
+/// What a transaction begins with.
+enum First {
+    Page(Box<Job>),
+    Works(VecDeque<Work>, Option<Answer>),
+}
+
+/// What goes into one transaction, as far as somebody waits for it.
+#[derive(Default)]
+struct Group {
+    replies: Vec<Reply>,
+    flush: Option<Answer>,
+}
+
+impl Group {
+    /// Applies what comes until the pace's limits, until somebody wants it committed, or until nothing more waits while
+    /// somebody waits for an answer.
+    fn collect(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        pace: Pace,
+        first: First,
+        (queue, works): Sources<'_>,
+    ) -> Result<(), StoreError> {
         let mut rows = 0;
-        let mut next = Some(first);
         let mut waited = Duration::ZERO;
-        while let Some(job) = next.take() {
-            rows += job.page.messages.len();
-            transaction.apply(job.page, job.source, job.decoder)?;
-            while rows < pace.rows && waited < pace.wait && next.is_none() && flush.is_none() {
-                let step = GROUP_WAIT.min(pace.wait);
-                match queue.recv_timeout(step) {
-                    Ok(Order::Apply(job)) => next = Some(*job),
-                    Ok(Order::Flush(answer)) => flush = Some(answer),
-                    Err(RecvTimeoutError::Timeout) => waited += step,
-                    Err(RecvTimeoutError::Disconnected) => waited = pace.wait,
-                }
+        let mut next = None;
+        match first {
+            First::Page(job) => next = Some(job),
+            First::Works(works, flush) => {
+                rows += self.perform(transaction, works);
+                self.flush = flush;
             }
         }
-        *filter = transaction.filter.take();
-        Ok(())
-    });
-    (outcome, flush)
+        loop {
+            if let Some(job) = next.take() {
+                rows += job.page.messages.len();
+                transaction.apply(job.page, job.source, job.decoder)?;
+            }
+            rows += self.perform(transaction, works.take());
+            if rows >= pace.rows || waited >= pace.wait || self.flush.is_some() {
+                return Ok(());
+            }
+            let order = if self.replies.is_empty() {
+                queue.recv_timeout(GROUP_WAIT.min(pace.wait))
+            } else {
+                queue.try_recv().map_err(|error| match error {
+                    TryRecvError::Empty => RecvTimeoutError::Timeout,
+                    TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
+                })
+            };
+            match order {
+                Ok(Order::Apply(job)) => next = Some(job),
+                Ok(Order::Wake) => {}
+                Ok(Order::Flush(answer)) => {
+                    self.perform(transaction, works.take());
+                    self.flush = Some(answer);
+                }
+                Err(RecvTimeoutError::Timeout) if self.replies.is_empty() => {
+                    waited += GROUP_WAIT.min(pace.wait);
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+        }
+    }
+
+    /// Does works, and answers how many: each counts as a row.
+    fn perform(&mut self, transaction: &mut Transaction<'_>, works: VecDeque<Work>) -> usize {
+        let count = works.len();
+        for work in works {
+            self.replies.push(work(transaction));
+        }
+        count
+    }
 }

@@ -51,20 +51,39 @@ use footbridge::model::record::MessageRecord;
 use footbridge::model::record::Row;
 use footbridge::model::record::SourceKind;
 use footbridge::model::record::Value;
+use footbridge::store::value::AccountData;
 use footbridge::store::value::ChangeEntry;
 use footbridge::store::value::ChangeKind;
+use footbridge::store::value::Device;
 use footbridge::store::value::Failure;
+use footbridge::store::value::Filter;
 use footbridge::store::value::Head;
+use footbridge::store::value::LocalEvent;
+use footbridge::store::value::Mark;
+use footbridge::store::value::MarkKind;
 use footbridge::store::value::Merge;
+use footbridge::store::value::Opaque;
 use footbridge::store::value::ParkedRow;
 use footbridge::store::value::QuarantineRow;
+use footbridge::store::value::ReadFrom;
+use footbridge::store::value::ReadPosition;
+use footbridge::store::value::Receipt;
+use footbridge::store::value::Room;
+use footbridge::store::value::RoomOrigin;
+use footbridge::store::value::RoomState;
+use footbridge::store::value::SentEvent;
 use footbridge::store::value::Stored;
 use footbridge::store::value::StoredAttachment;
 use footbridge::store::value::StoredChat;
 use footbridge::store::value::StoredConversation;
+use footbridge::store::value::StoredKey;
 use footbridge::store::value::StoredMessage;
 use footbridge::store::value::StoredRecord;
+use footbridge::store::value::ToDevice;
+use footbridge::store::value::Token;
 use footbridge::store::value::Tombstone;
+use footbridge::store::value::Upload;
+use footbridge::store::value::User;
 
 /// A value of a stored type, its bytes, and whether other bytes are that value.
 pub(crate) struct Sample {
@@ -102,6 +121,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     samples.extend(people());
     samples.extend(attachments());
     samples.extend(ledgers());
+    samples.extend(accounts());
     samples
 }
 
@@ -158,6 +178,8 @@ fn stored(message: Message) -> StoredMessage {
         sources: vec![SourceKind::ChatDb],
         duplicate_of: None,
         attachments: Vec::new(),
+        came: None,
+        marks: Vec::new(),
     }
 }
 
@@ -244,13 +266,7 @@ fn rich_message() -> StoredMessage {
             url: text("https://example.org/app"),
             content: AppContent::Opaque,
         }),
-        link_preview: Some(LinkPreview {
-            url: text("https://example.org/a"),
-            original_url: text("https://example.org/b"),
-            title: text("Title"),
-            summary: text("Summary"),
-            site: text("Site"),
-        }),
+        link_preview: Some(link_preview()),
         error: -22,
         flags,
         unreadable: vec!["the payload ends inside a number".to_owned()],
@@ -267,7 +283,54 @@ fn rich_message() -> StoredMessage {
         last_change: ChangeNumber(u64::MAX),
         duplicate_of: Some(guid("cs")),
         attachments: vec![RowId(7), RowId(1_000)],
+        marks: first_marks(),
         ..stored(message)
+    }
+}
+
+fn link_preview() -> LinkPreview {
+    LinkPreview {
+        url: text("https://example.org/a"),
+        original_url: text("https://example.org/b"),
+        title: text("Title"),
+        summary: text("Summary"),
+        site: text("Site"),
+    }
+}
+
+/// The marks of the rich message: what version 1 is read as.
+fn first_marks() -> Vec<Mark> {
+    vec![
+        mark(MarkKind::Unsend { part: 2 }, i64::MIN, 1 << 32),
+        mark(MarkKind::Unsend { part: 4 }, i64::MIN, 1 << 32),
+        mark(
+            MarkKind::Edit {
+                part: 0,
+                version: 1,
+            },
+            2,
+            1 << 32,
+        ),
+    ]
+}
+
+fn mark(kind: MarkKind, when: i64, change: u64) -> Mark {
+    Mark {
+        kind,
+        at: at(when),
+        change: ChangeNumber(change),
+    }
+}
+
+/// One that was deleted and came back.
+fn restored_message() -> StoredMessage {
+    StoredMessage {
+        came: Some(ChangeNumber(300)),
+        marks: vec![
+            mark(MarkKind::Deletion, 5, 200),
+            mark(MarkKind::Restoration, 6, 300),
+        ],
+        ..stored(bare_message(Kind::Message { about: None }))
     }
 }
 
@@ -283,6 +346,7 @@ fn part(number: u16, content: PartContent) -> Part {
 fn messages() -> Vec<Sample> {
     let mut samples = vec![
         Sample::new("rich", rich_message()),
+        Sample::new("restored", restored_message()),
         Sample::new(
             "minimal",
             stored(bare_message(Kind::Message { about: None })),
@@ -509,8 +573,12 @@ fn conversations() -> Vec<Sample> {
                 messages: 300,
                 oldest: Some(at(-1)),
                 newest: Some(at(743_907_180_874_287_000)),
+                ..Head::default()
             },
         ),
+        Sample::new("published", published_head(ReadFrom::Source)),
+        Sample::new("written", published_head(ReadFrom::Written)),
+        Sample::new("read", published_head(ReadFrom::Client)),
         Sample::new("minimal", Head::default()),
         Sample::new("into", Merge::Into(RowId(300))),
         Sample::new("apart", Merge::Apart),
@@ -614,6 +682,133 @@ fn attachments() -> Vec<Sample> {
     samples
 }
 
+fn published_head(from: ReadFrom) -> Head {
+    Head {
+        messages: 1,
+        oldest: Some(at(1)),
+        newest: Some(at(2)),
+        newest_message: Some(at(1)),
+        published: Some(ChangeNumber(300)),
+        epoch: 2,
+        history_epoch: 1,
+        history_change: Some(ChangeNumber(400)),
+        last_change: ChangeNumber(1 << 20),
+        read: Some(ReadPosition {
+            time: at(1),
+            row: RowId(7),
+            from,
+        }),
+    }
+}
+
+fn upload() -> Sample {
+    Sample::new(
+        "rich",
+        Upload {
+            account: 0,
+            name: text("picture.png"),
+            mime: text("image/png"),
+            size_bytes: 1 << 40,
+            completed: Some(at(2)),
+            created: at(1),
+        },
+    )
+}
+
+fn accounts() -> Vec<Sample> {
+    let change = ChangeNumber(300);
+    let body = || Opaque(b"{}".to_vec());
+    let room = |origin| Room {
+        conversation: RowId(300),
+        epoch: 1,
+        origin,
+    };
+    vec![
+        Sample::new(
+            "rich",
+            User {
+                name: "ann".to_owned(),
+                password: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".to_owned(),
+                created: at(1),
+            },
+        ),
+        Sample::new("archive", room(RoomOrigin::Archive)),
+        Sample::new("local", room(RoomOrigin::Local)),
+        Sample::new(
+            "rich",
+            RoomState {
+                change,
+                at: at(1),
+                body: body(),
+            },
+        ),
+        Sample::new(
+            "rich",
+            LocalEvent {
+                id: "$event".to_owned(),
+                at: at(1),
+                body: body(),
+            },
+        ),
+        Sample::new(
+            "rich",
+            Device {
+                name: text("Phone"),
+                token: Some([0xab; 32]),
+                created: at(1),
+                seen: Some(at(2)),
+                address: text("127.0.0.1"),
+                agent: text("client/1"),
+            },
+        ),
+        Sample::new("minimal", Device::default()),
+        Sample::new(
+            "rich",
+            Token {
+                account: 1,
+                device: "ABCDEFGHIJ".to_owned(),
+                created: at(1),
+            },
+        ),
+        Sample::new("rich", Filter { body: body() }),
+        Sample::new(
+            "rich",
+            AccountData {
+                change,
+                body: body(),
+            },
+        ),
+        Sample::new(
+            "rich",
+            Receipt {
+                change,
+                event_id: "$event".to_owned(),
+                time: at(1),
+                row: RowId(300),
+                at: at(2),
+                thread: text("main"),
+            },
+        ),
+        Sample::new("rich", ToDevice { body: body() }),
+        Sample::new(
+            "rich",
+            StoredKey {
+                change,
+                used: true,
+                body: body(),
+            },
+        ),
+        Sample::new(
+            "rich",
+            SentEvent {
+                event_id: "$event".to_owned(),
+                at: at(1),
+            },
+        ),
+        upload(),
+    ]
+}
+
 fn ledgers() -> Vec<Sample> {
     let parked = |otherwise, candidates| ParkedRow {
         placement: Placement {
@@ -626,12 +821,29 @@ fn ledgers() -> Vec<Sample> {
         Alias::chat("iMessage;+;chat123"),
         Alias::room("chat123456789012345678"),
     ];
-    let change = |kind| ChangeEntry {
+    let entry = |kind, conversation| ChangeEntry {
         kind,
         row: RowId(300),
         at: at(9),
+        conversation: RowId(conversation),
     };
-    vec![
+    let change = |kind| entry(kind, 0);
+    let later = [
+        ("gone", ChangeKind::Gone),
+        ("published", ChangeKind::Published),
+        ("pass", ChangeKind::Pass),
+        ("epoch", ChangeKind::Epoch),
+        ("room state", ChangeKind::RoomState),
+        ("local event", ChangeKind::LocalEvent),
+        ("account data", ChangeKind::AccountData),
+        ("receipt", ChangeKind::Receipt),
+        ("to device", ChangeKind::ToDevice),
+        ("device", ChangeKind::Device),
+        ("keys", ChangeKind::Keys),
+    ];
+    let later = later.map(|(name, kind)| Sample::new(name, entry(kind, 250)));
+    let mut samples = Vec::from(later);
+    samples.extend([
         Sample::new("rich", parked(Parked::UnknownChat, candidates)),
         Sample::new("minimal", parked(Parked::NoChat, Vec::new())),
         Sample::new("unknown room", parked(Parked::UnknownRoom, Vec::new())),
@@ -676,7 +888,7 @@ fn ledgers() -> Vec<Sample> {
             },
         ),
         Sample::new("message", change(ChangeKind::Message)),
-        Sample::new("conversation", change(ChangeKind::Conversation)),
+        Sample::new("conversation", entry(ChangeKind::Conversation, 300)),
         Sample::new("contacts", change(ChangeKind::Contacts)),
         Sample::new(
             "rich",
@@ -686,5 +898,6 @@ fn ledgers() -> Vec<Sample> {
             },
         ),
         Sample::new("minimal", Cursor::default()),
-    ]
+    ]);
+    samples
 }

@@ -7,25 +7,38 @@ use footbridge::model::contact::Contact;
 use footbridge::model::record::HandleRow;
 use footbridge::store::search::Block;
 use footbridge::store::search::decode_postings;
+use footbridge::store::value::AccountData;
 use footbridge::store::value::ChangeEntry;
+use footbridge::store::value::Device;
 use footbridge::store::value::Failure;
+use footbridge::store::value::Filter;
 use footbridge::store::value::Head;
+use footbridge::store::value::LocalEvent;
 use footbridge::store::value::Merge;
 use footbridge::store::value::ParkedRow;
 use footbridge::store::value::QuarantineRow;
+use footbridge::store::value::Receipt;
+use footbridge::store::value::Room;
+use footbridge::store::value::RoomState;
+use footbridge::store::value::SentEvent;
 use footbridge::store::value::Stored;
 use footbridge::store::value::StoredAttachment;
 use footbridge::store::value::StoredChat;
 use footbridge::store::value::StoredConversation;
+use footbridge::store::value::StoredKey;
 use footbridge::store::value::StoredMessage;
 use footbridge::store::value::StoredRecord;
+use footbridge::store::value::ToDevice;
+use footbridge::store::value::Token;
 use footbridge::store::value::Tombstone;
+use footbridge::store::value::Upload;
+use footbridge::store::value::User;
 
 /// A stored type: its name, and what decodes its bytes.
 pub(crate) type Kind = (&'static str, fn(&[u8]) -> bool);
 
 /// Every stored type. The place in the list is the first byte of an input, so it only ever grows at its end.
-pub(crate) const KINDS: [Kind; 17] = [
+pub(crate) const KINDS: [Kind; 30] = [
     kind::<StoredMessage>(),
     kind::<StoredRecord>(),
     kind::<StoredConversation>(),
@@ -43,6 +56,19 @@ pub(crate) const KINDS: [Kind; 17] = [
     kind::<Cursor>(),
     ("search_terms", |bytes| decode_postings(bytes).is_ok()),
     ("search_blocks", |bytes| Block::decode(0, bytes).is_ok()),
+    kind::<User>(),
+    kind::<Room>(),
+    kind::<RoomState>(),
+    kind::<LocalEvent>(),
+    kind::<Device>(),
+    kind::<Token>(),
+    kind::<Filter>(),
+    kind::<AccountData>(),
+    kind::<Receipt>(),
+    kind::<ToDevice>(),
+    kind::<StoredKey>(),
+    kind::<SentEvent>(),
+    kind::<Upload>(),
 ];
 
 const fn kind<V: Stored>() -> Kind {

@@ -24,7 +24,7 @@ pub struct StoredConversation {
     pub united_into: Option<RowId>,
 }
 
-/// Totals of a conversation.
+/// Totals of a conversation, and what clients may see of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// Messages at home in it, tapbacks and announcements included.
@@ -33,6 +33,42 @@ pub struct Head {
     pub oldest: Option<AppleTime>,
     /// Time of the last.
     pub newest: Option<AppleTime>,
+    /// Time of the last that is neither a tapback nor an announcement: by which rooms are sorted (D23).
+    pub newest_message: Option<AppleTime>,
+    /// The change since when clients see it (D7); `None` until the first pass that brought it has ended.
+    pub published: Option<ChangeNumber>,
+    /// Which of its rooms is the present one (D19).
+    pub epoch: u32,
+    /// How often clients were to throw its timeline away and read it anew (D20).
+    pub history_epoch: u32,
+    /// The change that told them so last.
+    pub history_change: Option<ChangeNumber>,
+    /// The latest change of anything in it: of a message, itself, its state or its receipts.
+    pub last_change: ChangeNumber,
+    /// Up to where the owner has read, as far as that is known.
+    pub read: Option<ReadPosition>,
+}
+
+/// A place in a conversation up to which the owner has read. The message need no longer be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadPosition {
+    /// The message's time.
+    pub time: AppleTime,
+    /// The message.
+    pub row: RowId,
+    /// How that is known.
+    pub from: ReadFrom,
+}
+
+/// How it is known that the owner has read up to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadFrom {
+    /// The source says when it was read.
+    Source,
+    /// The owner wrote it.
+    Written,
+    /// A client said so.
+    Client,
 }
 
 /// A chat row as it was read, and what it became.
@@ -54,7 +90,7 @@ pub enum Merge {
 }
 
 stored!(StoredConversation, 1);
-stored!(Head, 1);
+stored!(Head, 2, 1 => HeadV1);
 stored!(StoredChat, 1);
 stored!(Merge, 1);
 stored!(HandleRow, 1);
@@ -78,8 +114,46 @@ fields!(Name { text, at });
 fields!(Head {
     messages,
     oldest,
+    newest,
+    newest_message,
+    published,
+    epoch,
+    history_epoch,
+    history_change,
+    last_change,
+    read
+});
+fields!(ReadPosition { time, row, from });
+variants!(ReadFrom {
+    0 => Source,
+    1 => Written,
+    2 => Client,
+});
+
+/// Version 1: the totals alone. The rest is counted when the file is brought up.
+struct HeadV1 {
+    messages: u64,
+    oldest: Option<AppleTime>,
+    newest: Option<AppleTime>,
+}
+
+fields!(HeadV1 {
+    messages,
+    oldest,
     newest
 });
+
+impl From<HeadV1> for Head {
+    fn from(old: HeadV1) -> Self {
+        Self {
+            messages: old.messages,
+            oldest: old.oldest,
+            newest: old.newest,
+            ..Self::default()
+        }
+    }
+}
+
 fields!(StoredChat {
     conversation,
     record

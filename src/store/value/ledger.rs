@@ -14,6 +14,8 @@ pub struct ChangeEntry {
     pub row: RowId,
     /// When.
     pub at: AppleTime,
+    /// The conversation in which; 0 for none, and for what an archive of format 1 logged.
+    pub conversation: RowId,
 }
 
 /// What an entry of the change log is about.
@@ -25,6 +27,35 @@ pub enum ChangeKind {
     Conversation,
     /// The address book changed; the row is 0.
     Contacts,
+    /// A message is in another conversation now: this one has lost it.
+    Gone,
+    /// A conversation became visible to clients.
+    Published,
+    /// A pass ended: what it brought is visible from here on. The row is 0.
+    Pass,
+    /// A conversation has another room, or its timeline is to be read anew.
+    Epoch,
+    /// State of a room.
+    RoomState,
+    /// An event that a client sent; the row is 0.
+    LocalEvent,
+    /// Data of an account, in one conversation or in none. The row of this and of what follows is the account's number.
+    AccountData,
+    /// A receipt.
+    Receipt,
+    /// A message to a device.
+    ToDevice,
+    /// A device came, changed or went.
+    Device,
+    /// Keys of a device or of the account.
+    Keys,
+}
+
+impl ChangeKind {
+    /// Whether what it is about becomes visible with the pass that brought it, and not at once.
+    pub const fn waits(self) -> bool {
+        matches!(self, Self::Message | Self::Conversation | Self::Gone)
+    }
 }
 
 /// Why a message has no conversation.
@@ -87,13 +118,18 @@ pub struct Failure {
     pub given_up: bool,
 }
 
-stored!(ChangeEntry, 1);
+stored!(ChangeEntry, 2, 1 => ChangeEntryV1);
 stored!(ParkedRow, 1);
 stored!(QuarantineRow, 1);
 stored!(Tombstone, 1);
 stored!(Failure, 1);
 stored!(Cursor, 1);
-fields!(ChangeEntry { kind, row, at });
+fields!(ChangeEntry {
+    kind,
+    row,
+    at,
+    conversation
+});
 fields!(ParkedRow { placement, since });
 fields!(QuarantineRow {
     reasons,
@@ -115,4 +151,36 @@ variants!(ChangeKind {
     0 => Message,
     1 => Conversation,
     2 => Contacts,
+    3 => Gone,
+    4 => Published,
+    5 => Pass,
+    6 => Epoch,
+    7 => RoomState,
+    8 => LocalEvent,
+    9 => AccountData,
+    10 => Receipt,
+    11 => ToDevice,
+    12 => Device,
+    13 => Keys,
 });
+
+/// Version 1: without the conversation.
+struct ChangeEntryV1 {
+    kind: ChangeKind,
+    row: RowId,
+    at: AppleTime,
+}
+
+fields!(ChangeEntryV1 { kind, row, at });
+
+impl From<ChangeEntryV1> for ChangeEntry {
+    fn from(old: ChangeEntryV1) -> Self {
+        let is_conversation = old.kind == ChangeKind::Conversation;
+        Self {
+            kind: old.kind,
+            row: old.row,
+            at: old.at,
+            conversation: if is_conversation { old.row } else { RowId(0) },
+        }
+    }
+}

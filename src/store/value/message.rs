@@ -54,10 +54,138 @@ pub struct StoredMessage {
     pub duplicate_of: Option<Guid>,
     /// Its files, in order.
     pub attachments: Vec<RowId>,
+    /// The change that brought it to where it is now, for one that moved, was parked or was restored; `None` where that
+    /// is `first_change`.
+    pub came: Option<ChangeNumber>,
+    /// What happened to it, by time: row n of its timeline, n >= 1, is the mark n - 1.
+    pub marks: Vec<Mark>,
 }
 
-stored!(StoredMessage, 1);
+/// Something that happened to a held message: for a client an event of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// What happened.
+    pub kind: MarkKind,
+    /// When: its place in the timeline.
+    pub at: AppleTime,
+    /// The change that brought it.
+    pub change: ChangeNumber,
+}
+
+/// What can happen to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkKind {
+    /// A part got another text.
+    Edit {
+        /// The part's number.
+        part: u16,
+        /// Which of the part's versions; the original is 0.
+        version: u16,
+    },
+    /// A part was taken back.
+    Unsend {
+        /// The part's number.
+        part: u16,
+    },
+    /// The owner deleted the message. One that was deleted already when it came has no such mark.
+    Deletion,
+    /// The owner brought it back. What comes back is another event than what was deleted.
+    Restoration,
+}
+
+impl StoredMessage {
+    /// The change that brought it to where it is now: when it became new for who reads its conversation.
+    pub fn came(&self) -> ChangeNumber {
+        self.came.unwrap_or(self.first_change)
+    }
+
+    /// The change by which row n of its timeline is to be judged new: the mark's own, or the one that brought the whole
+    /// message if that is later.
+    pub fn change_of(&self, n: u16) -> ChangeNumber {
+        let mark = usize::from(n)
+            .checked_sub(1)
+            .and_then(|n| self.marks.get(n));
+        mark.map_or(self.came(), |mark| mark.change.max(self.came()))
+    }
+
+    /// How often it was restored: part of the identity of its events.
+    pub fn incarnation(&self) -> usize {
+        self.count(MarkKind::Restoration)
+    }
+
+    /// Whether it is to be shown to nobody: deleted, and there is no mark that would tell clients to remove it, for they
+    /// never had it.
+    pub fn is_hidden(&self) -> bool {
+        self.message.times.deleted.is_some() && !self.is_withdrawn()
+    }
+
+    /// Whether a deletion tells clients to remove what they had.
+    pub fn is_withdrawn(&self) -> bool {
+        self.count(MarkKind::Deletion) > self.count(MarkKind::Restoration)
+    }
+
+    fn count(&self, kind: MarkKind) -> usize {
+        self.marks.iter().filter(|mark| mark.kind == kind).count()
+    }
+}
+
+/// The marks of a message as it came: its edits with a time, and its unsends, at the time of the last edit.
+pub(in crate::store) fn first_marks(message: &Message, change: ChangeNumber) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    for edit in &message.edits {
+        let part = edit.part;
+        for (version, text) in (0..=u16::MAX).zip(&edit.versions).skip(1) {
+            let kind = MarkKind::Edit { part, version };
+            marks.extend(text.at.map(|at| Mark { kind, at, change }));
+        }
+    }
+    for part in &message.unsent_parts {
+        let kind = MarkKind::Unsend { part: *part };
+        marks.extend(message.times.edited.map(|at| Mark { kind, at, change }));
+    }
+    marks.sort_by_key(|mark| mark.at);
+    marks
+}
+
+stored!(StoredMessage, 2, 1 => StoredMessageV1);
+// The message stays last: who decodes a record can encode it before it is known where it goes.
 fields!(StoredMessage {
+    conversation,
+    also_in,
+    time,
+    first_seen,
+    first_change,
+    last_change,
+    sources,
+    duplicate_of,
+    attachments,
+    came,
+    marks,
+    message,
+});
+fields!(Mark { kind, at, change });
+variants!(MarkKind {
+    0 => Edit { part, version },
+    1 => Unsend { part },
+    2 => Deletion,
+    3 => Restoration,
+});
+
+/// Version 1: the marks are those that a message brings with it.
+struct StoredMessageV1 {
+    conversation: Option<RowId>,
+    also_in: Vec<RowId>,
+    time: AppleTime,
+    first_seen: AppleTime,
+    first_change: ChangeNumber,
+    last_change: ChangeNumber,
+    sources: Vec<SourceKind>,
+    duplicate_of: Option<Guid>,
+    attachments: Vec<RowId>,
+    message: Message,
+}
+
+fields!(StoredMessageV1 {
     conversation,
     also_in,
     time,
@@ -69,6 +197,26 @@ fields!(StoredMessage {
     attachments,
     message,
 });
+
+impl From<StoredMessageV1> for StoredMessage {
+    fn from(old: StoredMessageV1) -> Self {
+        Self {
+            marks: first_marks(&old.message, old.first_change),
+            came: None,
+            message: old.message,
+            conversation: old.conversation,
+            also_in: old.also_in,
+            time: old.time,
+            first_seen: old.first_seen,
+            first_change: old.first_change,
+            last_change: old.last_change,
+            sources: old.sources,
+            duplicate_of: old.duplicate_of,
+            attachments: old.attachments,
+        }
+    }
+}
+
 fields!(Message {
     guid, kind, author, service, own_handle, times, subject, body, reply_to, edits, unsent_parts, effect, app,
     link_preview, error, flags, unreadable; attachments

@@ -7,12 +7,22 @@
 //!
 //! bincode only ever reads what this program wrote; bytes from outside are stored as opaque byte strings.
 
-/// Declares a stored type: its version and its name.
+/// Declares a stored type: its version and its name, and the types that its older versions had, which turn into it.
 macro_rules! stored {
-    ($type:ident, $version:literal) => {
+    ($type:ident, $version:literal $(, $old:literal => $older:ident)*) => {
         impl $crate::store::value::Stored for $type {
             const VERSION: u8 = $version;
             const KIND: &'static str = stringify!($type);
+
+            fn from_older(
+                version: u8,
+                _body: &[u8],
+            ) -> Option<Result<(Self, usize), bincode::error::DecodeError>> {
+                match version {
+                    $($old => Some($crate::store::value::upgraded::<$older, Self>(_body)),)*
+                    _ => None,
+                }
+            }
         }
     };
 }
@@ -107,6 +117,7 @@ macro_rules! wrapped {
     };
 }
 
+mod account;
 mod attachment;
 mod conversation;
 mod ids;
@@ -126,9 +137,26 @@ use bincode::error::EncodeError;
 
 use crate::base::limits::STORED_VALUE_BYTES;
 
+pub use account::AccountData;
+pub use account::Device;
+pub use account::Filter;
+pub use account::LocalEvent;
+pub use account::Opaque;
+pub use account::Receipt;
+pub use account::Room;
+pub use account::RoomOrigin;
+pub use account::RoomState;
+pub use account::SentEvent;
+pub use account::StoredKey;
+pub use account::ToDevice;
+pub use account::Token;
+pub use account::Upload;
+pub use account::User;
 pub use attachment::StoredAttachment;
 pub use conversation::Head;
 pub use conversation::Merge;
+pub use conversation::ReadFrom;
+pub use conversation::ReadPosition;
 pub use conversation::StoredChat;
 pub use conversation::StoredConversation;
 pub use ledger::ChangeEntry;
@@ -138,7 +166,10 @@ pub use ledger::FailureKind;
 pub use ledger::ParkedRow;
 pub use ledger::QuarantineRow;
 pub use ledger::Tombstone;
+pub use message::Mark;
+pub use message::MarkKind;
 pub use message::StoredMessage;
+pub(in crate::store) use message::first_marks;
 pub use record::StoredRecord;
 
 const CONFIG: Configuration<LittleEndian, Varint, Limit<STORED_VALUE_BYTES>> =
@@ -201,6 +232,9 @@ pub trait Stored: Encode + Decode<()> {
     /// Its name in errors and in data-format.md.
     const KIND: &'static str;
 
+    /// The value of the fields of an older version, and how many bytes they took; `None` for a version that never was.
+    fn from_older(version: u8, body: &[u8]) -> Option<Result<(Self, usize), DecodeError>>;
+
     /// The bytes of this value, its version first.
     ///
     /// # Errors
@@ -237,18 +271,20 @@ pub trait Stored: Encode + Decode<()> {
         let Some((version, body)) = bytes.split_first() else {
             return Err(ValueError::Empty { kind: Self::KIND });
         };
-        if *version != Self::VERSION {
-            return Err(ValueError::Version {
-                kind: Self::KIND,
-                found: *version,
-                known: Self::VERSION,
-            });
-        }
-        let (value, used) =
-            bincode::decode_from_slice(body, CONFIG).map_err(|source| ValueError::Malformed {
-                kind: Self::KIND,
-                source,
-            })?;
+        let decoded = if *version == Self::VERSION {
+            Some(bincode::decode_from_slice(body, CONFIG))
+        } else {
+            Self::from_older(*version, body)
+        };
+        let decoded = decoded.ok_or(ValueError::Version {
+            kind: Self::KIND,
+            found: *version,
+            known: Self::VERSION,
+        })?;
+        let (value, used) = decoded.map_err(|source| ValueError::Malformed {
+            kind: Self::KIND,
+            source,
+        })?;
         match body.len() - used {
             0 => Ok(value),
             trailing => Err(ValueError::Trailing {
@@ -257,6 +293,12 @@ pub trait Stored: Encode + Decode<()> {
             }),
         }
     }
+}
+
+/// Decodes the fields that a type had in an older version, and makes of them what it is now.
+fn upgraded<Old: Decode<()>, New: From<Old>>(body: &[u8]) -> Result<(New, usize), DecodeError> {
+    let (old, used): (Old, usize) = bincode::decode_from_slice(body, CONFIG)?;
+    Ok((New::from(old), used))
 }
 
 /// The error for a variant number that this version does not know.

@@ -1,0 +1,175 @@
+//! Rooms: what their ids stand for, and the state that is not made of the archive.
+
+use crate::base::ids::ChangeNumber;
+use crate::base::ids::RowId;
+use crate::store::account::rows_from;
+use crate::store::error::StoreError;
+use crate::store::snapshot::Snapshot;
+use crate::store::transaction::Transaction;
+use crate::store::transaction::find;
+use crate::store::transaction::put;
+use crate::store::value::ChangeKind;
+use crate::store::value::Opaque;
+use crate::store::value::Room;
+use crate::store::value::RoomOrigin;
+use crate::store::value::RoomState;
+
+/// Which piece of a room's state, and which version of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StateKey {
+    /// The event's type.
+    pub kind: String,
+    /// The event's state key.
+    pub key: String,
+    /// 0 for the first.
+    pub version: u32,
+}
+
+impl Transaction<'_> {
+    /// Says what a room id stands for.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn put_room(&mut self, id: &str, room: &Room) -> Result<(), StoreError> {
+        let table = &mut self.tables.account.rooms;
+        put(table, "rooms", id, room, &mut Vec::new())
+    }
+
+    /// What a room id stands for.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn room(&self, id: &str) -> Result<Option<Room>, StoreError> {
+        find(&self.tables.account.rooms, "rooms", id)
+    }
+
+    /// Makes a room that has nothing to do with the archive (D27), under a row of its own. It is visible at once.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn add_local_room(&mut self, id: &str) -> Result<Room, StoreError> {
+        let room = Room {
+            conversation: self.new_row(),
+            epoch: 0,
+            origin: RoomOrigin::Local,
+        };
+        self.put_room(id, &room)?;
+        self.publish_conversation(room.conversation)?;
+        Ok(room)
+    }
+
+    /// Gives a conversation another room: the present one is to be left (D19). Answers the new room's epoch.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn renew_room(&mut self, conversation: RowId) -> Result<u32, StoreError> {
+        self.log_in(Some(conversation), ChangeKind::Epoch, conversation)?;
+        let head = self.head(conversation)?;
+        head.epoch += 1;
+        Ok(head.epoch)
+    }
+
+    /// Has clients read a room's timeline anew: too much came into its middle (D20).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn renew_history(&mut self, conversation: RowId) -> Result<u32, StoreError> {
+        let number = self.log_in(Some(conversation), ChangeKind::Epoch, conversation)?;
+        let head = self.head(conversation)?;
+        head.history_epoch += 1;
+        head.history_change = Some(number);
+        Ok(head.history_epoch)
+    }
+
+    /// Writes the next version of a piece of a room's state, and answers its number.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn put_room_state(
+        &mut self,
+        conversation: RowId,
+        kind: &str,
+        key: &str,
+        body: Opaque,
+    ) -> Result<u32, StoreError> {
+        let from = (conversation.0, kind, key, 0);
+        let table = &self.tables.account.room_states;
+        let held: Vec<(u32, RoomState)> = rows_from(table, "room_states", from, |found| {
+            ((found.0, found.1, found.2) == (conversation.0, kind, key)).then_some(found.3)
+        })?;
+        let version = held.last().map_or(0, |(last, _)| last + 1);
+        let change = self.log_in(Some(conversation), ChangeKind::RoomState, RowId(0))?;
+        let at = self.now;
+        let state = RoomState { change, at, body };
+        let place = (conversation.0, kind, key, version);
+        let table = &mut self.tables.account.room_states;
+        put(table, "room_states", place, &state, &mut Vec::new())?;
+        Ok(version)
+    }
+}
+
+impl Snapshot {
+    /// What a room id stands for. Also of rooms that were left since.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn room(&self, id: &str) -> Result<Option<Room>, StoreError> {
+        find(self.tables.rooms()?, "rooms", id)
+    }
+
+    /// Every room, by id.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn rooms(&self) -> Result<Vec<(String, Room)>, StoreError> {
+        rows_from(self.tables.rooms()?, "rooms", "", |id| Some(id.to_owned()))
+    }
+
+    /// Every version of every piece of a room's state, by type, key and version.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn room_states(
+        &self,
+        conversation: RowId,
+    ) -> Result<Vec<(StateKey, RoomState)>, StoreError> {
+        let from = (conversation.0, "", "", 0);
+        rows_from(self.tables.room_states()?, "room_states", from, |key| {
+            (key.0 == conversation.0).then(|| StateKey {
+                kind: key.1.to_owned(),
+                key: key.2.to_owned(),
+                version: key.3,
+            })
+        })
+    }
+
+    /// The newest version of a piece of a room's state that is not newer than a change.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn room_state(
+        &self,
+        conversation: RowId,
+        kind: &str,
+        key: &str,
+        as_of: ChangeNumber,
+    ) -> Result<Option<(u32, RoomState)>, StoreError> {
+        let from = (conversation.0, kind, key, 0);
+        let table = self.tables.room_states()?;
+        let mut versions: Vec<(u32, RoomState)> = rows_from(table, "room_states", from, |found| {
+            ((found.0, found.1, found.2) == (conversation.0, kind, key)).then_some(found.3)
+        })?;
+        versions.retain(|(_, state)| state.change <= as_of);
+        Ok(versions.pop())
+    }
+}
