@@ -79,7 +79,9 @@ impl Transaction<'_> {
     /// Makes a conversation visible from the next change on.
     pub(super) fn publish_conversation(&mut self, conversation: RowId) -> Result<(), StoreError> {
         let number = self.log_in(Some(conversation), ChangeKind::Published, conversation)?;
-        self.head(conversation)?.published = Some(number);
+        let head = self.head(conversation)?;
+        head.published = Some(number);
+        head.created = head.created.or(head.oldest);
         Ok(())
     }
 

@@ -689,6 +689,7 @@ fn published_head(from: ReadFrom) -> Head {
         newest: Some(at(2)),
         newest_message: Some(at(1)),
         published: Some(ChangeNumber(300)),
+        created: Some(at(1)),
         epoch: 2,
         history_epoch: 1,
         history_change: Some(ChangeNumber(400)),

@@ -37,6 +37,8 @@ pub struct Head {
     pub newest_message: Option<AppleTime>,
     /// The change since when clients see it (D7); `None` until the first pass that brought it has ended.
     pub published: Option<ChangeNumber>,
+    /// Time of its first message when clients saw it first: the time of its room's first state, for good.
+    pub created: Option<AppleTime>,
     /// Which of its rooms is the present one (D19).
     pub epoch: u32,
     /// How often clients were to throw its timeline away and read it anew (D20).
@@ -117,6 +119,7 @@ fields!(Head {
     newest,
     newest_message,
     published,
+    created,
     epoch,
     history_epoch,
     history_change,
