@@ -78,7 +78,7 @@ fn size(bytes: &Bytes) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
-/// A body of a known length.
+/// A body.
 pub(crate) enum Answer {
     /// Bytes, taken when sent.
     Whole(Bytes),
@@ -86,6 +86,8 @@ pub(crate) enum Answer {
     Reader(Reader),
     /// A stretch of a source.
     Stretch(Stretch),
+    /// What a reader yields until it ends, for one of our own processes; `None` after its end.
+    Open(Option<Pin<Box<dyn AsyncRead + Send>>>),
 }
 
 impl Answer {
@@ -104,12 +106,18 @@ impl Answer {
         })
     }
 
-    /// Bytes that are still to be sent.
+    pub(crate) fn open(reader: impl AsyncRead + Send + 'static) -> Self {
+        Self::Open(Some(Box::pin(reader)))
+    }
+
+    /// Bytes that are still to be sent; as many as can be while nobody knows.
     pub(crate) fn left(&self) -> u64 {
         match self {
             Self::Whole(bytes) => size(bytes),
             Self::Reader(reader) => reader.left,
             Self::Stretch(stretch) => stretch.range.end.saturating_sub(stretch.range.start),
+            Self::Open(Some(_)) => u64::MAX,
+            Self::Open(None) => 0,
         }
     }
 }
@@ -136,6 +144,16 @@ impl Body for Answer {
             Self::Whole(bytes) => Ok(std::mem::take(bytes)),
             Self::Reader(reader) => ready!(reader.poll_chunk(context)),
             Self::Stretch(stretch) => ready!(stretch.poll_chunk(context)),
+            Self::Open(None) => return Poll::Ready(None),
+            Self::Open(Some(reader)) => {
+                let mut buffer = BytesMut::with_capacity(ANSWER_CHUNK_BYTES);
+                let read = ready!(poll_read_buf(reader.as_mut(), context, &mut buffer));
+                if matches!(read, Ok(0)) {
+                    *this = Self::Open(None);
+                    return Poll::Ready(None);
+                }
+                read.map(|_bytes| buffer.freeze())
+            }
         };
         Poll::Ready(Some(chunk.map(Frame::data)))
     }
@@ -145,7 +163,12 @@ impl Body for Answer {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left())
+        match self {
+            Self::Open(Some(_)) => SizeHint::new(),
+            Self::Whole(_) | Self::Reader(_) | Self::Stretch(_) | Self::Open(None) => {
+                SizeHint::with_exact(self.left())
+            }
+        }
     }
 }
 

@@ -118,7 +118,9 @@ impl Connection {
                     let state;
                     (state, last) = activity.look(last);
                     unmoved = if state == State::Alive { 0 } else { unmoved + 1 };
-                    if unmoved < 2 {
+                    // A pager may hold up one of the owner's own processes for as long as a person reads.
+                    let is_patient = self.peer == Peer::Owner && state == State::Stalled;
+                    if unmoved < 2 || is_patient {
                         continue;
                     }
                     if state == State::Stalled || is_closing {

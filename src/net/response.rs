@@ -23,7 +23,7 @@ use crate::net::range::Wanted;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// An answer. Its length is always known, so that every client sees when one was cut off.
+/// An answer. Its length is known to Matrix clients, so that each sees when one was cut off.
 #[derive(Debug)]
 pub struct Response {
     /// The status.
@@ -80,6 +80,18 @@ impl Response {
     ) -> Self {
         Self {
             body: Answer::reader(reader, length),
+            ..Self::empty(status).with_header(CONTENT_TYPE, content_type)
+        }
+    }
+
+    /// What a reader yields until it ends. Whoever reads it must see from the bytes whether it was cut off.
+    pub fn open(
+        status: StatusCode,
+        content_type: HeaderValue,
+        reader: impl AsyncRead + Send + 'static,
+    ) -> Self {
+        Self {
+            body: Answer::open(reader),
             ..Self::empty(status).with_header(CONTENT_TYPE, content_type)
         }
     }
@@ -151,7 +163,7 @@ impl Response {
     pub const fn whole_body(&self) -> Option<&Bytes> {
         match &self.body {
             Answer::Whole(bytes) => Some(bytes),
-            Answer::Reader(_) | Answer::Stretch(_) => None,
+            Answer::Reader(_) | Answer::Stretch(_) | Answer::Open(_) => None,
         }
     }
 
@@ -162,7 +174,7 @@ impl Response {
     /// What `HEAD` is answered: the headers that the body would have had, and none.
     pub(crate) fn without_body(mut self) -> Self {
         let length = HeaderValue::from(self.body.left());
-        if self.has_length() {
+        if self.has_length() && !matches!(self.body, Answer::Open(_)) {
             self.headers.insert(CONTENT_LENGTH, length);
         }
         self.body = Answer::Whole(Bytes::new());
