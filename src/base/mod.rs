@@ -3,6 +3,7 @@
 pub mod error;
 pub mod ids;
 pub mod limits;
+pub mod password;
 pub mod secret;
 pub mod tasks;
 pub mod time;
