@@ -23,7 +23,7 @@
 //!
 //! | module | responsibility | may import |
 //! |---|---|---|
-//! | [`base`] | ids, time and clock, limits, secrets, tasks, error classes | (nothing of ours) |
+//! | [`base`] | ids, time and clock, limits, secrets, passwords, tasks, error classes | (nothing of ours) |
 //! | [`net`] | the HTTP server: listeners, TLS, requests, answers, a router, guards | base |
 //! | [`codec`] | byte formats without meaning: typedstream, property lists, keyed archives | base |
 //! | [`model`] | domain nouns and pure rules: record, change, message, conversation, handle | base |
@@ -32,7 +32,7 @@
 //! | [`source`] | where records come from: `chatdb` | base, codec, model |
 //! | [`matrix`] | model to Matrix: ids, event content, generated state, client JSON | base, model |
 //! | [`ingest`] | drives a source into the store | base, model, decode, store, source |
-//! | [`app`] | what a person can ask of the archive, as plain values | all of the above except codec, matrix |
+//! | [`app`] | what a person can ask of the archive, as plain values; the configuration; the running service | all of the above except codec, matrix |
 //! | [`cli`] | arguments, progress, and the one place that prints errors | base, app |
 
 pub mod app;

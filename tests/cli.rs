@@ -178,7 +178,10 @@ fn check_answers_in_json_lines() {
             finding["check"].as_str().expect("a name").to_owned()
         })
         .collect();
-    assert_eq!(checks, ["system", "clock", "messages", "archive", "space"]);
+    assert_eq!(
+        checks,
+        ["system", "clock", "config", "messages", "archive", "space"]
+    );
 }
 
 #[test]

@@ -36,6 +36,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 /// Which modules may name a crate. Crates that are not here belong to everybody.
 const OWNERS: &[(&str, &[&str])] = &[
+    ("argon2", &["base"]),
     ("bincode", &["store"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
@@ -53,6 +54,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rustls", &["net"]),
     ("rustls_pki_types", &["net"]),
     ("tokio_rustls", &["net"]),
+    ("toml", &["app"]),
     ("tracing_subscriber", &["cli"]),
     ("unicode_normalization", &["store"]),
     ("unicode_segmentation", &["store", "cli"]),

@@ -11,7 +11,8 @@ use crate::store::Finding;
 use crate::store::Store;
 use crate::store::StoreError;
 
-/// An open archive.
+/// An open archive. Clones share it; it is closed with the last one.
+#[derive(Clone)]
 pub struct Archive {
     store: Store,
     clock: Arc<dyn Clock>,

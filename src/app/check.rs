@@ -12,8 +12,8 @@ use jiff::tz::TimeZone;
 use rustix::fs::Access;
 use serde::Serialize;
 
-use crate::app::config::Environment;
 use crate::app::config::Platform;
+use crate::app::settings::Settings;
 use crate::base::limits;
 use crate::base::time::Clock;
 
@@ -75,7 +75,9 @@ pub struct Surroundings {
     pub platform: Platform,
     /// `26.1`, on a Mac.
     pub macos: Option<String>,
-    /// Where this user's Messages database lies, on a Mac.
+    /// The configuration file, which was read.
+    pub config: Option<PathBuf>,
+    /// The Messages database to read: on a Mac this user's own unless another is named.
     pub chat_db: Option<PathBuf>,
     /// The archive file, which need not exist.
     pub data: PathBuf,
@@ -83,14 +85,14 @@ pub struct Surroundings {
 
 impl Surroundings {
     /// This computer and this user.
-    pub fn of(environment: &Environment, data: PathBuf) -> Self {
+    pub fn of(settings: &Settings) -> Self {
         let platform = Platform::here();
-        let chat_db = environment.messages_database(platform);
         Self {
             platform,
             macos: macos_version(platform),
-            chat_db,
-            data,
+            config: settings.file.clone(),
+            chat_db: settings.chat_db.clone(),
+            data: settings.data.clone(),
         }
     }
 }
@@ -100,6 +102,7 @@ pub fn check(around: &Surroundings, clock: &dyn Clock) -> Vec<Finding> {
     vec![
         check_system(around),
         check_clock(clock),
+        check_config(around),
         check_messages(around),
         check_data(&around.data),
         check_space(around),
@@ -154,6 +157,15 @@ fn check_clock(clock: &dyn Clock) -> Finding {
     Finding::new("clock", State::Fail, format!("it says {date}")).with_hint(
         "set the clock: messages from the future are sorted by the time they are first seen",
     )
+}
+
+/// What is wrong with it ends the command before this.
+fn check_config(around: &Surroundings) -> Finding {
+    let detail = match &around.config {
+        Some(file) => format!("{} can be read", file.display()),
+        None => "no file, and none is needed".to_owned(),
+    };
+    Finding::new("config", State::Ok, detail)
 }
 
 fn check_messages(around: &Surroundings) -> Finding {
@@ -304,6 +316,7 @@ mod tests {
 
     fn mac(folder: &Path) -> Surroundings {
         Surroundings {
+            config: None,
             platform: Platform::Mac,
             macos: Some("26.1".to_owned()),
             chat_db: Some(folder.join("chat.db")),
@@ -328,10 +341,11 @@ mod tests {
         let findings = check(&mac(folder.path()), &clock("2026-11-21T10:00:00Z"));
 
         assert_eq!(
-            states(&findings[..4]),
+            states(&findings[..5]),
             [
                 ("system", State::Ok),
                 ("clock", State::Ok),
+                ("config", State::Ok),
                 ("messages", State::Ok),
                 ("archive", State::Ok),
             ]

@@ -1,16 +1,17 @@
-//! Where the archive lies and what the environment says. The only place that reads environment variables; it opens
-//! nothing.
+//! Where things lie on this computer, and what the environment says. The only place that reads environment variables; it
+//! opens nothing.
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `FOOTBRIDGE_DATA` | the archive file, where `--data` does not name one |
-//! | `FOOTBRIDGE_LOG` | how much to log on stderr: `off`, `error`, `warn` (default), `info`, `debug`, `trace` |
-//! | `HOME`, `XDG_DATA_HOME` | below which the archive lies by default |
+//! | `FOOTBRIDGE_CONFIG` | the configuration file, where `--config` does not name one |
+//! | other `FOOTBRIDGE_...` | a key of the configuration: see `settings` |
+//! | `HOME`, `XDG_DATA_HOME`, `XDG_CONFIG_HOME` | below which archive and configuration lie by default |
 //! | `NO_COLOR` | set and not empty: no colours and no bold |
+//! | `NOTIFY_SOCKET` | where systemd wants to hear that the service is ready |
 
+use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
-use std::path::Path;
 use std::path::PathBuf;
 
 use crate::base::error::Class;
@@ -18,6 +19,9 @@ use crate::base::error::Explain;
 
 /// The archive's file name in its default folder.
 const FILE: &str = "footbridge.redb";
+
+/// The configuration's file name in its default folders.
+const CONFIG: &str = "footbridge.toml";
 
 /// What kind of computer this is, as far as footbridge cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,59 +46,84 @@ impl Platform {
 /// The environment variables that matter, as they were when the program started. Empty ones count as unset.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Environment {
-    /// `FOOTBRIDGE_DATA`.
-    pub data: Option<PathBuf>,
-    /// `FOOTBRIDGE_LOG`, unchecked.
-    pub log: Option<String>,
+    /// `FOOTBRIDGE_CONFIG`.
+    pub config: Option<PathBuf>,
+    /// The other variables whose names begin with `FOOTBRIDGE_`, unchecked.
+    pub variables: BTreeMap<String, String>,
     /// `HOME`.
     pub home: Option<PathBuf>,
     /// `XDG_DATA_HOME`, where it is an absolute path: others are to be ignored, says its specification.
     pub xdg_data_home: Option<PathBuf>,
+    /// `XDG_CONFIG_HOME`, likewise.
+    pub xdg_config_home: Option<PathBuf>,
     /// Whether `NO_COLOR` is set.
     pub no_color: bool,
+    /// `NOTIFY_SOCKET`.
+    pub notify_socket: Option<PathBuf>,
 }
 
 impl Environment {
     /// Reads the process's environment.
     pub fn read() -> Self {
-        Self::from_lookup(|name| env::var_os(name))
+        Self::from_pairs(env::vars_os())
     }
 
-    fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Self {
-        let set = |name| lookup(name).filter(|value| !value.is_empty());
-        Self {
-            data: set("FOOTBRIDGE_DATA").map(PathBuf::from),
-            log: set("FOOTBRIDGE_LOG").map(|value| value.to_string_lossy().into_owned()),
-            home: set("HOME").map(PathBuf::from),
-            xdg_data_home: set("XDG_DATA_HOME")
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute()),
-            no_color: set("NO_COLOR").is_some(),
+    fn from_pairs(pairs: impl Iterator<Item = (OsString, OsString)>) -> Self {
+        let mut environment = Self::default();
+        let absolute = |value| Some(PathBuf::from(value)).filter(|path| path.is_absolute());
+        for (name, value) in pairs.filter(|(_, value)| !value.is_empty()) {
+            let name = name.to_string_lossy();
+            match name.as_ref() {
+                "FOOTBRIDGE_CONFIG" => environment.config = Some(value.into()),
+                "HOME" => environment.home = Some(value.into()),
+                "XDG_DATA_HOME" => environment.xdg_data_home = absolute(value),
+                "XDG_CONFIG_HOME" => environment.xdg_config_home = absolute(value),
+                "NO_COLOR" => environment.no_color = true,
+                "NOTIFY_SOCKET" => environment.notify_socket = Some(value.into()),
+                name if name.starts_with("FOOTBRIDGE_") => {
+                    let value = value.to_string_lossy().into_owned();
+                    environment.variables.insert(name.to_owned(), value);
+                }
+                _ => {}
+            }
         }
+        environment
     }
 
-    /// The archive file: the one asked for, else `FOOTBRIDGE_DATA`, else the platform's place for such files.
-    ///
-    /// # Errors
-    /// [`ConfigError::NoHome`] when nothing names a file and there is no home folder to look in.
-    pub fn data_file(
-        &self,
-        asked: Option<&Path>,
-        platform: Platform,
-    ) -> Result<PathBuf, ConfigError> {
-        if let Some(file) = asked.or(self.data.as_deref()) {
-            return Ok(file.to_owned());
-        }
-        let home = self.home.as_deref();
+    /// The platform's place for the archive; `None` without a home folder to look in.
+    pub fn data_file(&self, platform: Platform) -> Option<PathBuf> {
         let folder = match platform {
-            Platform::Mac => home.map(|home| home.join("Library/Application Support")),
-            Platform::Other => self
-                .xdg_data_home
-                .clone()
-                .or_else(|| home.map(|home| home.join(".local/share"))),
+            Platform::Mac => self.application_support(),
+            Platform::Other => self.below_home(self.xdg_data_home.as_ref(), ".local/share"),
         };
-        let folder = folder.ok_or(ConfigError::NoHome)?;
-        Ok(folder.join("footbridge").join(FILE))
+        Some(folder?.join("footbridge").join(FILE))
+    }
+
+    /// The platform's places for the configuration, the first that exists counts.
+    pub fn config_files(&self, platform: Platform) -> Vec<PathBuf> {
+        let (own, shared) = match platform {
+            Platform::Mac => (self.application_support(), None),
+            Platform::Other => (
+                self.below_home(self.xdg_config_home.as_ref(), ".config"),
+                Some(PathBuf::from("/etc")),
+            ),
+        };
+        let folders = own.into_iter().chain(shared);
+        folders
+            .map(|folder| folder.join("footbridge").join(CONFIG))
+            .collect()
+    }
+
+    fn application_support(&self) -> Option<PathBuf> {
+        let home = self.home.as_ref();
+        home.map(|home| home.join("Library/Application Support"))
+    }
+
+    fn below_home(&self, named: Option<&PathBuf>, otherwise: &str) -> Option<PathBuf> {
+        let home = self.home.as_ref();
+        named
+            .cloned()
+            .or_else(|| home.map(|home| home.join(otherwise)))
     }
 
     /// This computer's own Messages database, which need not exist; `None` where there can be none.
@@ -107,9 +136,6 @@ impl Environment {
 /// Why something has no place.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// Neither a flag nor a variable names a file.
-    #[error("cannot tell where the archive is: HOME is not set")]
-    NoHome,
     /// Nothing names a Messages database, and this computer has none of its own.
     #[error("this computer has no Messages of its own to import")]
     NoMessages,
@@ -122,7 +148,6 @@ impl Explain for ConfigError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::NoHome => "name the archive with `--data FILE`",
             Self::NoMessages => {
                 "copy chat.db, chat.db-wal and Attachments from ~/Library/Messages of a Mac into one folder,\n\
                  then run `footbridge import --chat-db FOLDER/chat.db`"
@@ -134,47 +159,52 @@ impl Explain for ConfigError {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn environment(pairs: &[(&str, &str)]) -> Environment {
-        Environment::from_lookup(|name| {
-            pairs
-                .iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| OsString::from(value))
-        })
+        let pairs = pairs.iter();
+        Environment::from_pairs(pairs.map(|(name, value)| (name.into(), value.into())))
     }
 
     #[test]
-    fn a_flag_goes_before_the_variable_and_the_variable_before_the_default() {
-        let environment = environment(&[("FOOTBRIDGE_DATA", "/v.redb"), ("HOME", "/h")]);
-
-        let asked = environment.data_file(Some(Path::new("/a.redb")), Platform::Other);
-        let unasked = environment.data_file(None, Platform::Other);
-
-        assert_eq!(asked.unwrap(), Path::new("/a.redb"));
-        assert_eq!(unasked.unwrap(), Path::new("/v.redb"));
-    }
-
-    #[test]
-    fn each_platform_has_its_own_default() {
+    fn each_platform_has_its_own_places() {
         let home = environment(&[("HOME", "/h")]);
-        let xdg = environment(&[("HOME", "/h"), ("XDG_DATA_HOME", "/x")]);
+        let xdg = environment(&[
+            ("HOME", "/h"),
+            ("XDG_DATA_HOME", "/x"),
+            ("XDG_CONFIG_HOME", "/c"),
+        ]);
 
-        let files = [
-            home.data_file(None, Platform::Mac).unwrap(),
-            home.data_file(None, Platform::Other).unwrap(),
-            xdg.data_file(None, Platform::Mac).unwrap(),
-            xdg.data_file(None, Platform::Other).unwrap(),
+        let places = |environment: &Environment, platform| {
+            let data = environment.data_file(platform);
+            let config = environment.config_files(platform);
+            let all = data.into_iter().chain(config);
+            all.map(|file| file.display().to_string())
+                .collect::<Vec<_>>()
+        };
+
+        let mac = [
+            "/h/Library/Application Support/footbridge/footbridge.redb",
+            "/h/Library/Application Support/footbridge/footbridge.toml",
         ];
-
+        assert_eq!(places(&home, Platform::Mac), mac);
+        assert_eq!(places(&xdg, Platform::Mac), mac);
         assert_eq!(
-            files.map(|file| file.display().to_string()),
+            places(&home, Platform::Other),
             [
-                "/h/Library/Application Support/footbridge/footbridge.redb",
                 "/h/.local/share/footbridge/footbridge.redb",
-                "/h/Library/Application Support/footbridge/footbridge.redb",
+                "/h/.config/footbridge/footbridge.toml",
+                "/etc/footbridge/footbridge.toml",
+            ]
+        );
+        assert_eq!(
+            places(&xdg, Platform::Other),
+            [
                 "/x/footbridge/footbridge.redb",
+                "/c/footbridge/footbridge.toml",
+                "/etc/footbridge/footbridge.toml",
             ]
         );
     }
@@ -192,9 +222,7 @@ mod tests {
 
     #[test]
     fn without_a_home_there_is_no_default() {
-        let answer = Environment::default().data_file(None, Platform::Mac);
-
-        assert!(matches!(answer, Err(ConfigError::NoHome)));
+        assert_eq!(Environment::default().data_file(Platform::Mac), None);
     }
 
     #[test]

@@ -45,6 +45,23 @@ impl Wanted<'_> {
         Locations::new(self.chat_db, self.attachments)
     }
 
+    /// What to hand to `ingest`.
+    ///
+    /// # Errors
+    ///
+    /// [`AppError::Argument`] for a country that is none.
+    pub(crate) fn options(&self) -> Result<ingest::Options, AppError> {
+        let mut pace = Pace::IMPORT;
+        if let Some(rows) = self.commit_rows {
+            pace.rows = rows;
+        }
+        Ok(ingest::Options {
+            locations: self.locations(),
+            region: self.region()?,
+            pace,
+        })
+    }
+
     /// Looks whether it can be imported, so that no archive is made for what cannot.
     ///
     /// # Errors
@@ -68,15 +85,7 @@ impl Archive {
         wanted: &Wanted<'_>,
         on_progress: OnProgress<'_>,
     ) -> Result<Import, AppError> {
-        let mut pace = Pace::IMPORT;
-        if let Some(rows) = wanted.commit_rows {
-            pace.rows = rows;
-        }
-        let options = ingest::Options {
-            locations: wanted.locations(),
-            region: wanted.region()?,
-            pace,
-        };
+        let options = wanted.options()?;
         Ok(ingest::import(
             self.store(),
             self.clock(),

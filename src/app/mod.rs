@@ -1,5 +1,6 @@
 //! What a person can ask of the archive, as plain values for the command line to print.
 
+pub mod account;
 pub mod archive;
 pub mod check;
 pub mod config;
@@ -13,7 +14,10 @@ pub mod import;
 pub mod lines;
 pub mod people;
 pub mod quarantine;
+pub mod remote;
 pub mod search;
+pub mod service;
+pub mod settings;
 pub mod show;
 pub mod status;
 pub mod transcript;
@@ -23,6 +27,7 @@ use std::path::PathBuf;
 
 use crate::base::error::Class;
 use crate::base::error::Explain;
+use crate::base::password::PasswordError;
 use crate::ingest::IngestError;
 use crate::store::StoreError;
 
@@ -111,6 +116,26 @@ pub enum AppError {
         /// What was expected.
         expected: &'static str,
     },
+    /// The archive belongs to somebody of another name.
+    #[error("the owner of this archive is called `{held}`, not `{asked}`")]
+    OtherUser {
+        /// The name.
+        held: String,
+        /// The name that was asked for.
+        asked: String,
+    },
+    /// Nobody can log in yet.
+    #[error("this archive has no account yet")]
+    NoAccount,
+    /// The password is too short, or far too long.
+    #[error("a password has at least {least} characters")]
+    Password {
+        /// How many.
+        least: usize,
+    },
+    /// No password could be made or hashed.
+    #[error(transparent)]
+    Hash(#[from] PasswordError),
     /// No message has that GUID or text.
     #[error("nothing in the archive has the GUID or the text `{wanted}`")]
     Nothing {
@@ -136,7 +161,7 @@ impl Explain for AppError {
                 Class::Owner
             }
             Self::File { source, .. } if is_no_folder(source) => Class::Usage,
-            Self::Output { .. } | Self::File { .. } => Class::Retry,
+            Self::Output { .. } | Self::File { .. } | Self::Hash(_) => Class::Retry,
             Self::Exists { .. }
             | Self::Precious { .. }
             | Self::NoConversation { .. }
@@ -144,6 +169,9 @@ impl Explain for AppError {
             | Self::Nobody { .. }
             | Self::Query { .. }
             | Self::Argument { .. }
+            | Self::OtherUser { .. }
+            | Self::NoAccount
+            | Self::Password { .. }
             | Self::Nothing { .. } => Class::Usage,
         }
     }
@@ -153,7 +181,9 @@ impl Explain for AppError {
             Self::Store(error) => return error.hint(),
             Self::Open { source, .. } => return source.hint(),
             Self::Ingest(error) => return error.hint(),
-            Self::Output { .. } | Self::Argument { .. } => return None,
+            Self::Output { .. } | Self::Argument { .. } | Self::Password { .. } | Self::Hash(_) => {
+                return None;
+            }
             Self::File { source, .. } if is_no_folder(source) => {
                 "the folder must exist; nothing was written"
             }
@@ -168,6 +198,10 @@ impl Explain for AppError {
             Self::Query { .. } => {
                 "words are searched together, \"a phrase\" in quotes as it stands, and `begin*` by its beginning"
             }
+            Self::OtherUser { .. } => {
+                "leave out `endpoint.user`: the name is part of every id that clients have seen"
+            }
+            Self::NoAccount => "start `footbridge run` once: it makes the account",
             Self::Nothing { .. } => {
                 "if Messages shows it, run `footbridge import` again; `footbridge search` looks for single words"
             }

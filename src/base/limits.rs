@@ -200,3 +200,30 @@ pub const GZIP_BYTES: usize = 8 << 10;
 
 /// The path of a Unix socket, bytes. macOS allows 103 and a final zero.
 pub const SOCKET_PATH_BYTES: usize = 100;
+
+/// Commands that other processes of the owner have the service answer at once: each takes a thread.
+pub const COMMANDS_AT_ONCE: usize = 16;
+
+/// The arguments of one such command, bytes.
+pub const COMMAND_BYTES: usize = 256 << 10;
+
+/// Bytes of its answer that wait for their reader.
+pub const COMMAND_BUFFER_BYTES: usize = 256 << 10;
+
+/// How long the service takes to stop: after it what still runs is dropped.
+pub const STOP_DEADLINE: Duration = Duration::from_secs(8);
+
+/// Pause before a part of the service that failed is started again; doubled with each further failure.
+pub const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest such pause.
+pub const RESTART_PAUSE_MOST: Duration = Duration::from_mins(1);
+
+/// How often a long command's progress is sent to the process that asked.
+pub const PROGRESS_SENT_EVERY: Duration = Duration::from_millis(100);
+
+/// Over how long the rate of an import is measured for the web page.
+pub const STATUS_RATE_OVER: Duration = Duration::from_secs(2);
+
+/// How often the web page learns anew how large each table is: that reads the whole archive.
+pub const STATUS_SURVEY_EVERY: Duration = Duration::from_mins(1);

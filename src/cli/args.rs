@@ -51,6 +51,10 @@ pub struct Arguments {
     #[arg(long, global = true, value_name = "FILE", help = DATA_HELP, help_heading = GLOBAL)]
     pub data: Option<PathBuf>,
 
+    /// Configuration file [default: the platform's, see `footbridge config`].
+    #[arg(long, global = true, value_name = "FILE", help_heading = GLOBAL)]
+    pub config: Option<PathBuf>,
+
     /// Print one JSON object a line instead of text.
     #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
@@ -63,6 +67,12 @@ pub struct Arguments {
 /// What can be asked.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Serve the archive to Matrix clients, and follow Messages.
+    ///
+    /// Prints where to log in, imports what is new, and goes on until it is stopped. While it runs, the commands that
+    /// only read reach it by themselves.
+    Run(RunArgs),
+
     /// Take a Messages database, or what is new in it, into the archive.
     ///
     /// The first time everything is read; later only what is new or changed is stored. It may be interrupted at any
@@ -117,6 +127,12 @@ pub enum Command {
     /// Shrink the archive file to what it holds.
     Compact,
 
+    /// Set a new password for Matrix clients to log in with.
+    Password(PasswordArgs),
+
+    /// Print the configuration in force, and where each value came from.
+    Config,
+
     /// Look for what could go wrong on this computer.
     ///
     /// Looks at the system's version, the clock, permission to read Messages, the archive's place and the disk. Changes
@@ -129,6 +145,48 @@ pub enum Command {
 
     /// Print a script that completes footbridge's arguments in a shell.
     Completions(CompletionsArgs),
+}
+
+/// `footbridge run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Where clients connect: address and port [default: 127.0.0.1:8008].
+    ///
+    /// Port 0 is any free one. Another address than this computer's own needs TLS, or `--insecure`.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<String>,
+
+    /// Part of Matrix ids after the colon [default: this computer's name].
+    ///
+    /// It is fixed when the archive is made.
+    #[arg(long, value_name = "NAME")]
+    pub server_name: Option<String>,
+
+    /// Let others connect without TLS.
+    #[arg(long)]
+    pub insecure: bool,
+
+    /// Let clients make rooms and accounts, for conformance suites.
+    ///
+    /// It refuses to start with a Messages database: suites must not see anybody's messages.
+    #[arg(long)]
+    pub conformance: bool,
+
+    /// Messages database to follow [default: this Mac's own].
+    #[arg(long, value_name = "PATH")]
+    pub chat_db: Option<PathBuf>,
+}
+
+/// `footbridge password`.
+#[derive(Debug, Args)]
+pub struct PasswordArgs {
+    /// Read it from standard input, one line.
+    #[arg(long)]
+    pub stdin: bool,
+
+    /// Log out every client.
+    #[arg(long)]
+    pub logout: bool,
 }
 
 /// `footbridge import`.

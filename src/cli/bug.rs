@@ -23,11 +23,18 @@ pub(crate) fn guard(err: &mut dyn Write, run: impl FnOnce() -> Exit) -> Exit {
     panic::set_hook(Box::new(remember));
     let exit = panic::catch_unwind(AssertUnwindSafe(run));
     panic::set_hook(previous);
-    exit.unwrap_or_else(|_payload| {
-        let place = PLACE.lock().unwrap_or_else(PoisonError::into_inner).take();
-        notice(err, place.as_deref());
-        Exit::Bug
-    })
+    exit.unwrap_or_else(|_payload| told(err))
+}
+
+/// Runs a part of the program whose panic is its own: it gets the notice, the rest goes on. Within [`guard`].
+pub(crate) fn contain(err: &mut dyn Write, run: impl FnOnce() -> Exit) -> Exit {
+    panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_payload| told(err))
+}
+
+fn told(err: &mut dyn Write) -> Exit {
+    let place = PLACE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    notice(err, place.as_deref());
+    Exit::Bug
 }
 
 fn remember(panic: &PanicHookInfo<'_>) {

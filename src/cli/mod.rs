@@ -10,69 +10,33 @@ mod commands;
 pub mod days;
 pub mod numbers;
 pub mod progress;
+mod prompt;
+mod remote;
 pub mod report;
 pub mod screen;
+mod session;
 pub mod text;
 pub mod when;
 
 use std::ffi::OsString;
 use std::io;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use tracing::level_filters::LevelFilter;
 
-use crate::app::Archive;
-use crate::app::config::ConfigError;
 use crate::app::config::Environment;
 use crate::app::config::Platform;
+use crate::app::remote::Remote;
+use crate::app::settings::Flags;
+use crate::app::settings::Settings;
 use crate::cli::args::Arguments;
 use crate::cli::args::Command;
 use crate::cli::report::Exit;
 use crate::cli::report::Failure;
-use crate::cli::screen::Screen;
-
-/// What every command gets: where the archive is and how to answer.
-pub(crate) struct Session<'a> {
-    environment: Environment,
-    data: Option<PathBuf>,
-    /// One JSON object a line instead of text for people.
-    pub(crate) json: bool,
-    /// Standard output.
-    pub(crate) out: &'a mut dyn Write,
-}
-
-impl Session<'_> {
-    /// The archive file; it need not exist.
-    fn data_file(&self) -> Result<PathBuf, ConfigError> {
-        self.environment
-            .data_file(self.data.as_deref(), Platform::here())
-    }
-
-    /// The archive, which must exist.
-    fn archive(&self) -> Result<Archive, Failure> {
-        Ok(Archive::open(&self.data_file()?)?)
-    }
-
-    /// What stdout can show.
-    fn screen(&self) -> Screen {
-        Screen::stdout(self.environment.no_color)
-    }
-
-    /// Writes one value as a line of JSON.
-    fn print_json(&mut self, value: &impl serde::Serialize) -> io::Result<()> {
-        let json = serde_json::to_string(value)?;
-        writeln!(self.out, "{}", text::escape_json(&json))
-    }
-
-    /// Writes one value as JSON over several lines, for people.
-    fn print_pretty_json(&mut self, value: &impl serde::Serialize) -> io::Result<()> {
-        let json = serde_json::to_string_pretty(value)?;
-        writeln!(self.out, "{}", text::escape_json(&json))
-    }
-}
+use crate::cli::session::Place;
+use crate::cli::session::Session;
 
 /// Does what the process's arguments say.
 ///
@@ -84,20 +48,42 @@ pub fn main() -> ExitCode {
 
 /// Does what the arguments say, the program's name first.
 fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let words: Vec<OsString> = arguments.collect();
+    let arguments = match Arguments::try_parse_from(&words) {
         Ok(arguments) => arguments,
         Err(refusal) => return report::usage(&refusal),
     };
     let environment = Environment::read();
-    start_log(&environment);
+    let flags = Flags {
+        config: arguments.config,
+        data: arguments.data,
+        ..Flags::default()
+    };
+    // A command that needs the configuration says what is wrong with it; the others do not ask.
+    let settings = Settings::load(&flags, &environment, Platform::here()).ok();
+    start_log(
+        settings
+            .as_ref()
+            .map_or(LevelFilter::WARN, |settings| settings.log),
+    );
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut session = Session {
+        size: remote::own_screen(environment.no_color),
         environment,
-        data: arguments.data,
+        flags,
         json: arguments.json,
         out: &mut out,
+        place: Place::Own,
     };
-    let answer = dispatch(arguments.command, &mut session);
+    let service = settings
+        .filter(|_| remote::is_answered(&arguments.command))
+        .and_then(|settings| Remote::connect(&settings.data));
+    let answer = match (service, words.get(1..)) {
+        (Some(service), Some(words)) => {
+            remote::ask(service, &arguments.command, words, &mut session)
+        }
+        _ => dispatch(arguments.command, &mut session),
+    };
     let flushed = out.flush();
     match answer.and_then(|exit| flushed.map(|()| exit).map_err(Failure::from)) {
         Ok(exit) => exit,
@@ -107,6 +93,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
 
 fn dispatch(command: Command, session: &mut Session<'_>) -> Result<Exit, Failure> {
     match command {
+        Command::Run(args) => commands::run::run(&args, session),
         Command::Import(args) => commands::import::run(&args, session),
         Command::Status => commands::status::run(session),
         Command::Conversations(args) => commands::conversations::run(&args, session),
@@ -122,19 +109,16 @@ fn dispatch(command: Command, session: &mut Session<'_>) -> Result<Exit, Failure
         Command::Verify => commands::verify::run(session),
         Command::Backup(args) => commands::backup::run(&args, session),
         Command::Compact => commands::compact::run(session),
+        Command::Password(args) => commands::password::run(&args, session),
+        Command::Config => commands::config::run(session),
         Command::Check => commands::check::run(session),
         Command::Decode(args) => commands::decode::run(&args, session),
         Command::Completions(args) => commands::completions::run(&args, session),
     }
 }
 
-/// Sends the log to stderr, warnings and worse unless `FOOTBRIDGE_LOG` says otherwise.
-fn start_log(environment: &Environment) {
-    let level = environment
-        .log
-        .as_deref()
-        .and_then(|level| level.parse().ok())
-        .unwrap_or(LevelFilter::WARN);
+/// Sends the log to stderr.
+fn start_log(level: LevelFilter) {
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_ansi(false)

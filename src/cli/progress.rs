@@ -11,12 +11,19 @@ use indicatif::ProgressBar;
 use indicatif::ProgressDrawTarget;
 use indicatif::ProgressStyle;
 
+use crate::app::remote::Answer;
+use crate::app::remote::Part;
+use crate::app::remote::Step;
+use crate::base::limits::PROGRESS_SENT_EVERY;
 use crate::base::time::AppleTime;
 use crate::base::time::Clock;
 use crate::cli::numbers;
 
 /// How often a plain line is written.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// How often the service writes one: its lines go to a log.
+pub(crate) const SERVICE_LINE_EVERY: Duration = Duration::from_secs(30);
 
 /// How often the bar is drawn.
 const DRAWS_A_SECOND: u8 = 10;
@@ -26,23 +33,43 @@ const DRAWS_A_SECOND: u8 = 10;
 /// Dropping it takes the bar off the screen. It may be told from any thread.
 pub struct Progress<'a> {
     clock: &'a dyn Clock,
-    face: Face,
+    face: Face<'a>,
 }
 
-enum Face {
+enum Face<'a> {
     Bar(ProgressBar),
     Lines(Mutex<Lines>),
+    Told(Told<'a>),
 }
 
 impl<'a> Progress<'a> {
     /// For work such as `importing`, counted in things such as `messages`.
-    pub fn new(work: &'static str, things: &'static str, clock: &'a dyn Clock) -> Self {
+    pub fn new(work: &str, things: &str, clock: &'a dyn Clock) -> Self {
+        Self::every(LINE_EVERY, work, things, clock)
+    }
+
+    /// With lines, where there is no terminal, as often as this.
+    fn every(every: Duration, work: &str, things: &str, clock: &'a dyn Clock) -> Self {
         let face = if io::stderr().is_terminal() {
             Face::Bar(bar(work, things))
         } else {
-            Face::Lines(Mutex::new(Lines::new(work, things, clock.now())))
+            Face::Lines(Mutex::new(Lines::new(every, work, things, clock.now())))
         };
         Self { clock, face }
+    }
+
+    /// For work in the service, shown by the process that asked for it.
+    pub(crate) fn told(work: &str, things: &str, clock: &'a dyn Clock, answer: Answer<'a>) -> Self {
+        let told = Told {
+            answer,
+            work: work.to_owned(),
+            things: things.to_owned(),
+            sent: Mutex::new(None),
+        };
+        Self {
+            clock,
+            face: Face::Told(told),
+        }
     }
 
     /// Says how many are done, and of how many where that is known.
@@ -61,15 +88,47 @@ impl<'a> Progress<'a> {
                     drop(writeln!(io::stderr().lock(), "{line}"));
                 }
             }
+            Face::Told(told) => told.set(self.clock.now(), done, total),
         }
     }
 }
 
 impl Drop for Progress<'_> {
     fn drop(&mut self) {
-        if let Face::Bar(bar) = &self.face {
-            bar.finish_and_clear();
+        match &self.face {
+            Face::Bar(bar) => bar.finish_and_clear(),
+            Face::Lines(_) => {}
+            Face::Told(told) => told.send(None, None),
         }
+    }
+}
+
+/// Progress on its way to another process.
+struct Told<'a> {
+    answer: Answer<'a>,
+    work: String,
+    things: String,
+    sent: Mutex<Option<AppleTime>>,
+}
+
+impl Told<'_> {
+    fn set(&self, now: AppleTime, done: u64, total: Option<u64>) {
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        if sent.is_none_or(|sent| sent.plus(PROGRESS_SENT_EVERY) <= now) {
+            *sent = Some(now);
+            self.send(Some(done), total);
+        }
+    }
+
+    fn send(&self, done: Option<u64>, total: Option<u64>) {
+        let step = Step {
+            work: self.work.clone(),
+            things: self.things.clone(),
+            done,
+            total,
+        };
+        // Progress that nobody can see must not end the work.
+        drop((self.answer)(Part::Progress(step)));
     }
 }
 
@@ -78,6 +137,7 @@ pub struct Phases<'a, P> {
     clock: &'a dyn Clock,
     /// What a phase is called, and what is counted in it.
     names: fn(P) -> (&'static str, &'static str),
+    every: Duration,
     now: Mutex<Option<(P, Progress<'a>)>>,
 }
 
@@ -87,8 +147,20 @@ impl<'a, P: Copy + PartialEq> Phases<'a, P> {
         Self {
             clock,
             names,
+            every: LINE_EVERY,
             now: Mutex::new(None),
         }
+    }
+
+    /// The same with lines, where there is no terminal, as often as this.
+    #[must_use]
+    pub(crate) fn every(self, every: Duration) -> Self {
+        Self { every, ..self }
+    }
+
+    /// Takes the bar away until there is progress again.
+    pub(crate) fn clear(&self) {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Says how many are done of how many in a phase. Another phase than before takes the old one's bar away.
@@ -99,22 +171,22 @@ impl<'a, P: Copy + PartialEq> Phases<'a, P> {
         }
         let (_, progress) = now.get_or_insert_with(|| {
             let (work, things) = (self.names)(phase);
-            (phase, Progress::new(work, things, self.clock))
+            (phase, Progress::every(self.every, work, things, self.clock))
         });
         progress.set(done, Some(total));
     }
 }
 
 /// A bar without colours; its length is unknown until it is told.
-fn bar(work: &'static str, things: &'static str) -> ProgressBar {
+fn bar(work: &str, things: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
     let template = "{prefix} {wide_bar} {human_pos} of {human_len} {msg}, {eta} left";
     let style = ProgressStyle::with_template(template)
         .unwrap_or_else(|_template| ProgressStyle::default_bar())
         .progress_chars("=> ");
     bar.set_style(style);
-    bar.set_prefix(work);
-    bar.set_message(things);
+    bar.set_prefix(work.to_owned());
+    bar.set_message(things.to_owned());
     // Only now: nothing of it is drawn before it says something.
     bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(DRAWS_A_SECOND));
     bar
@@ -122,18 +194,20 @@ fn bar(work: &'static str, things: &'static str) -> ProgressBar {
 
 /// Decides when a line is due and what it says.
 struct Lines {
-    work: &'static str,
-    things: &'static str,
+    every: Duration,
+    work: String,
+    things: String,
     began: AppleTime,
     /// When the latest line was written; the beginning at first, so that short work writes none.
     written: AppleTime,
 }
 
 impl Lines {
-    fn new(work: &'static str, things: &'static str, now: AppleTime) -> Self {
+    fn new(every: Duration, work: &str, things: &str, now: AppleTime) -> Self {
         Self {
-            work,
-            things,
+            every,
+            work: work.to_owned(),
+            things: things.to_owned(),
             began: now,
             written: now,
         }
@@ -141,7 +215,7 @@ impl Lines {
 
     /// `importing: 120,000 of 1,000,000 messages, 43,000 a second, 20 s left`, when it is time.
     fn next(&mut self, now: AppleTime, done: u64, total: Option<u64>) -> Option<String> {
-        if now < self.written.plus(LINE_EVERY) {
+        if now < self.written.plus(self.every) {
             return None;
         }
         self.written = now;
@@ -178,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_line_is_due_every_ten_seconds() {
-        let mut lines = Lines::new("importing", "messages", at(0));
+        let mut lines = Lines::new(LINE_EVERY, "importing", "messages", at(0));
 
         let due: Vec<bool> = [0, 9, 10, 11, 19, 21, 31]
             .map(|second| lines.next(at(second), 1, None).is_some())
@@ -189,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_line_has_done_total_rate_and_the_rest() {
-        let mut lines = Lines::new("importing", "messages", at(0));
+        let mut lines = Lines::new(LINE_EVERY, "importing", "messages", at(0));
 
         let line = lines.next(at(10), 430_000, Some(1_000_000));
 
@@ -201,7 +275,7 @@ mod tests {
 
     #[test]
     fn without_a_total_or_a_rate_no_rest_is_promised() {
-        let mut lines = Lines::new("reading", "rows", at(0));
+        let mut lines = Lines::new(LINE_EVERY, "reading", "rows", at(0));
 
         assert_eq!(
             lines.next(at(10), 50, None).unwrap(),

@@ -48,6 +48,21 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// The end that has this exit code; a bug for a code that none has.
+    pub(crate) fn of_code(code: u8) -> Self {
+        let ends = [
+            Self::Done,
+            Self::Failed,
+            Self::Usage,
+            Self::Owner,
+            Self::Store,
+        ];
+        let end = ends.into_iter().find(|end| end.code() == code);
+        end.unwrap_or(Self::Bug)
+    }
+}
+
 impl From<Class> for Exit {
     fn from(class: Class) -> Self {
         match class {
@@ -120,10 +135,9 @@ pub(crate) fn warning(text: &str) {
     ));
 }
 
-/// Prints a remark on the answer, which goes to stdout.
-pub(crate) fn note(text: &str) {
-    // As above.
-    drop(writeln!(io::stderr().lock(), "note: {}", Clean::line(text)));
+/// A remark on the answer, which goes to stdout; itself it is for stderr.
+pub(crate) fn note(text: &str) -> String {
+    format!("note: {}\n", Clean::line(text))
 }
 
 /// Prints what clap has to say about the arguments: a refusal to stderr, help and version to stdout.
@@ -141,7 +155,7 @@ pub(crate) fn usage(refusal: &clap::Error) -> Exit {
 /// `error:`, one `caused by:` for each cause, an empty line, `hint:` with one line for each of its lines.
 ///
 /// Paths and values in the texts are somebody else's: they are cleaned like any other.
-fn render(error: &(dyn Error + 'static), hint: Option<&str>) -> String {
+pub(crate) fn render(error: &(dyn Error + 'static), hint: Option<&str>) -> String {
     let mut text = format!("error: {}\n", Clean::line(&error.to_string()));
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,8 +1,5 @@
 //! What stdout can show: how wide it is, and whether it can show bold.
 
-use std::io;
-use std::io::IsTerminal;
-
 use crate::cli::text::MARK_BEGIN;
 use crate::cli::text::MARK_END;
 
@@ -21,14 +18,6 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Standard output as it is. `no_color` is the `NO_COLOR` of the environment.
-    pub fn stdout(no_color: bool) -> Self {
-        let out = io::stdout();
-        let terminal = out.is_terminal();
-        let columns = rustix::termios::tcgetwinsize(&out).map_or(0, |size| size.ws_col);
-        Self::new(usize::from(columns), terminal && !no_color)
-    }
-
     /// A screen of so many columns; zero means that nobody knows.
     pub fn new(columns: usize, bold: bool) -> Self {
         let columns = if columns == 0 { COLUMNS } else { columns };

@@ -1,10 +1,8 @@
 //! `footbridge backup`.
 
-use crate::base::time::SystemClock;
 use crate::cli::Session;
 use crate::cli::args::BackupArgs;
 use crate::cli::numbers::size;
-use crate::cli::progress::Progress;
 use crate::cli::report::Exit;
 use crate::cli::report::Failure;
 use crate::cli::text::Clean;
@@ -12,8 +10,9 @@ use crate::cli::text::Clean;
 /// Writes a copy, verifies it, and prints its size.
 pub(crate) fn run(args: &BackupArgs, session: &mut Session<'_>) -> Result<Exit, Failure> {
     let archive = session.archive()?;
-    let progress = Progress::new("verifying the copy", "messages", &SystemClock);
-    let bytes = archive.backup(&args.file, |done, total| progress.set(done, Some(total)))?;
+    let progress = session.progress("verifying the copy", "messages");
+    let to = session.path(&args.file);
+    let bytes = archive.backup(&to, |done, total| progress.set(done, Some(total)))?;
     drop(progress);
     let file = args.file.display().to_string();
     if session.json {

@@ -10,8 +10,8 @@ use crate::cli::text::Clean;
 
 /// Prints one line for each thing that was looked at; exit code 3 when the owner must act.
 pub(crate) fn run(session: &mut Session<'_>) -> Result<Exit, Failure> {
-    let data = session.data_file()?;
-    let around = Surroundings::of(&session.environment, data);
+    let settings = session.settings()?;
+    let around = Surroundings::of(&settings);
 
     let findings = crate::app::check::check(&around, &SystemClock);
 

@@ -7,7 +7,7 @@ use crate::cli::report::Failure;
 
 /// Shrinks the file, and prints its size before and after.
 pub(crate) fn run(session: &mut Session<'_>) -> Result<Exit, Failure> {
-    let (before, after) = session.archive()?.compact()?;
+    let (before, after) = session.own_archive()?.compact()?;
     if session.json {
         session.print_json(&serde_json::json!({ "before": before, "after": after }))?;
     } else {

@@ -1,7 +1,5 @@
 //! `footbridge export`.
 
-use std::io;
-use std::io::IsTerminal;
 use std::io::Write;
 
 use crate::app::AppError;
@@ -15,7 +13,6 @@ use crate::cli::args::ExportFormat;
 use crate::cli::chat::Chat;
 use crate::cli::days::Calendar;
 use crate::cli::numbers::counted;
-use crate::cli::report;
 use crate::cli::report::Exit;
 use crate::cli::report::Failure;
 use crate::cli::text::JsonLines;
@@ -34,18 +31,18 @@ pub(crate) fn run(args: &ExportArgs, session: &mut Session<'_>) -> Result<Exit, 
         after: args.after,
     };
     let exported = if let Some(path) = &args.output {
-        let mut file = archive.new_file(path)?;
+        let mut file = archive.new_file(&session.path(path))?;
         let exported = write(&archive, args.format, &selection, &mut file)?;
         file.finish()?;
         exported
-    } else if args.format == ExportFormat::Jsonl && io::stdout().is_terminal() {
+    } else if args.format == ExportFormat::Jsonl && session.size.is_terminal {
         let mut out = JsonLines::new(&mut session.out);
         write(&archive, args.format, &selection, &mut out)?
     } else {
         write(&archive, args.format, &selection, session.out)?
     };
     session.out.flush()?;
-    report::note(&format!(
+    session.note(&format!(
         "{} exported; `--after {}` goes on from here",
         counted(exported.messages, "message"),
         exported.change

@@ -2,13 +2,14 @@
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use crate::app::Archive;
 use crate::app::config::ConfigError;
-use crate::app::config::Platform;
 use crate::app::import::Import;
 use crate::app::import::Phase;
 use crate::app::import::Wanted;
+use crate::app::settings::Flags;
 use crate::base::time::SystemClock;
 use crate::cli::Session;
 use crate::cli::args::ImportArgs;
@@ -21,15 +22,19 @@ use crate::cli::report::Failure;
 
 /// Imports, and prints what came in.
 pub(crate) fn run(args: &ImportArgs, session: &mut Session<'_>) -> Result<Exit, Failure> {
-    let own = session.environment.messages_database(Platform::here());
-    let chat_db = args.chat_db.clone().or(own);
+    let settings = session.settings_with(&Flags {
+        chat_db: args.chat_db.clone(),
+        ..session.flags.clone()
+    })?;
+    let attachments = args.attachments.as_ref().or(settings.attachments.as_ref());
+    let region = args.region.as_ref().or(settings.region.as_ref());
     let wanted = Wanted {
-        chat_db: &chat_db.ok_or(ConfigError::NoMessages)?,
-        attachments: args.attachments.as_deref(),
-        region: args.region.as_deref(),
+        chat_db: &settings.chat_db.ok_or(ConfigError::NoMessages)?,
+        attachments: attachments.map(PathBuf::as_path),
+        region: region.map(String::as_str),
         commit_rows: args.commit_rows.map(NonZeroUsize::get),
     };
-    let data = session.data_file()?;
+    let data = session.own_data_file()?;
     if !data.exists() {
         wanted.check()?;
     }

@@ -55,7 +55,7 @@ fn list(session: &mut Session<'_>) -> Result<Exit, Failure> {
 }
 
 fn retry(session: &mut Session<'_>) -> Result<Exit, Failure> {
-    let archive = session.archive()?;
+    let archive = session.own_archive()?;
     let before = archive.quarantine()?.len();
     let phases = Phases::new(names, &SystemClock);
     archive.redecode(Redecode::Quarantined, &|now| {

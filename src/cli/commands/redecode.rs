@@ -14,7 +14,7 @@ use crate::cli::report::Failure;
 
 /// Decodes stored records again, and prints what is different now.
 pub(crate) fn run(args: &RedecodeArgs, session: &mut Session<'_>) -> Result<Exit, Failure> {
-    let archive = session.archive()?;
+    let archive = session.own_archive()?;
     let which = if args.all {
         Redecode::All
     } else {

@@ -7,7 +7,6 @@ use crate::cli::args::SearchArgs;
 use crate::cli::args::SearchKind;
 use crate::cli::days::Calendar;
 use crate::cli::numbers::count;
-use crate::cli::report;
 use crate::cli::report::Exit;
 use crate::cli::report::Failure;
 use crate::cli::text::Clean;
@@ -46,10 +45,10 @@ pub(crate) fn run(args: &SearchArgs, session: &mut Session<'_>) -> Result<Exit, 
     session.out.flush()?;
     let shown = answer.hits.len();
     if answer.found == 0 {
-        report::note("nothing was found");
+        session.note("nothing was found");
     } else if shown < answer.found {
         let found = u64::try_from(answer.found).unwrap_or(u64::MAX);
-        report::note(&format!(
+        session.note(&format!(
             "the newest {shown} of {}; `--limit 0` shows all",
             count(found)
         ));

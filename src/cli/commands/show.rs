@@ -5,7 +5,6 @@ use crate::cli::Session;
 use crate::cli::args::ShowArgs;
 use crate::cli::chat::Chat;
 use crate::cli::days::Calendar;
-use crate::cli::report;
 use crate::cli::report::Exit;
 use crate::cli::report::Failure;
 
@@ -34,7 +33,7 @@ pub(crate) fn run(args: &ShowArgs, session: &mut Session<'_>) -> Result<Exit, Fa
     }
     session.out.flush()?;
     if shown.more {
-        report::note("earlier messages are left out; `--limit 0` shows all, `--until` goes back");
+        session.note("earlier messages are left out; `--limit 0` shows all, `--until` goes back");
     }
     Ok(Exit::Done)
 }

@@ -1,9 +1,7 @@
 //! `footbridge verify`.
 
-use crate::base::time::SystemClock;
 use crate::cli::Session;
 use crate::cli::numbers::counted;
-use crate::cli::progress::Progress;
 use crate::cli::report::Exit;
 use crate::cli::report::Failure;
 use crate::cli::text::Clean;
@@ -11,7 +9,7 @@ use crate::cli::text::Clean;
 /// Prints a line for each contradiction in the archive; exit code 4 when there is one.
 pub(crate) fn run(session: &mut Session<'_>) -> Result<Exit, Failure> {
     let archive = session.archive()?;
-    let progress = Progress::new("verifying", "messages", &SystemClock);
+    let progress = session.progress("verifying", "messages");
     let mut messages = 0;
     let findings = archive.verify(|done, total| {
         messages = total;
