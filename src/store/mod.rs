@@ -125,6 +125,12 @@ impl Store {
         Self::ready(db::open_backend(backend)?, clock, None)
     }
 
+    /// An empty archive in memory, for tests of modules that may not name redb.
+    #[cfg(test)]
+    pub(crate) fn in_memory(clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        Self::open_backend(redb::backends::InMemoryBackend::new(), clock)
+    }
+
     fn ready(
         database: Database,
         clock: Arc<dyn Clock>,

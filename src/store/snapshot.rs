@@ -526,11 +526,26 @@ impl Snapshot {
         impl Iterator<Item = Result<(RowId, StoredAttachment), StoreError>> + use<>,
         StoreError,
     > {
+        self.attachments_after(None)
+    }
+
+    /// The attachments that arrived after one of them, by arrival.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::attachments`].
+    pub fn attachments_after(
+        &self,
+        after: Option<RowId>,
+    ) -> Result<
+        impl Iterator<Item = Result<(RowId, StoredAttachment), StoreError>> + use<>,
+        StoreError,
+    > {
         let failed = |error| StoreError::from_redb("reading", error);
         let range = self
             .tables
             .attachments()?
-            .range::<u64>(..)
+            .range::<u64>(after.map_or(0, |row| row.0 + 1)..)
             .map_err(failed)?;
         Ok(range.map(move |entry| {
             let (row, bytes) = entry.map_err(failed)?;
@@ -626,12 +641,33 @@ impl Snapshot {
         query: &Query,
         people: &dyn Fn(&Clause) -> Vec<Handle>,
     ) -> Result<Vec<RowId>, StoreError> {
+        self.some_candidates(query, people, usize::MAX)
+    }
+
+    /// The same, but at most so many, of the newest: what is older than they are is not read from the index.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::candidates`].
+    pub fn some_candidates(
+        &self,
+        query: &Query,
+        people: &dyn Fn(&Clause) -> Vec<Handle>,
+        limit: usize,
+    ) -> Result<Vec<RowId>, StoreError> {
         let blocks = read_blocks(self.tables.search_blocks()?).map_err(StoreError::from_search)?;
         let candidates = query.candidates(self.tables.search_terms()?, blocks, people);
-        let rows = candidates
-            .up_to(usize::MAX)
-            .map_err(StoreError::from_search)?;
+        let rows = candidates.up_to(limit).map_err(StoreError::from_search)?;
         Ok(rows.into_iter().map(RowId).collect())
+    }
+
+    /// Every message of one of the kinds that a search can be narrowed to, by arrival.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::candidates`].
+    pub fn of_kind(&self, kind: &str) -> Result<Vec<RowId>, StoreError> {
+        self.candidates(&Query::anything().of_kind(kind), &|_| Vec::new())
     }
 
     // ---- positions

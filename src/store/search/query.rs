@@ -118,6 +118,14 @@ impl Query {
         self
     }
 
+    /// One that asks for no word: everything of the senders and kinds that it is narrowed to.
+    pub fn anything() -> Self {
+        Self {
+            clauses: Vec::new(),
+            only: Vec::new(),
+        }
+    }
+
     /// What must be there.
     pub fn clauses(&self) -> &[Clause] {
         &self.clauses
