@@ -86,6 +86,11 @@ impl Files {
         Some(head)
     }
 
+    /// An attachment's file, for reading; `None` if it is not there, is no regular file, or lies outside of the folders.
+    pub fn file(&self, path: Option<&str>) -> Option<File> {
+        self.open(path).ok().map(|(_path, file)| file)
+    }
+
     /// Opens an attachment: a regular file below one of the folders, whatever links lead there.
     fn open(&self, path: Option<&str>) -> Result<(PathBuf, File), AttachmentState> {
         let missing = |why| Err(AttachmentState::Missing(why));
@@ -103,16 +108,10 @@ impl Files {
             Err(error) if is_absent(&error) => return missing(Missing::NotFound),
             Err(error) => return Err(failed(&error)),
         };
-        if !path.starts_with(folder) {
+        let Ok(below) = path.strip_prefix(folder) else {
             return missing(Missing::Outside);
-        }
-        // Not following a link that took the file's place since, and not waiting for a pipe's other end.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let opened = rustix::fs::open(&path, flags, Mode::empty()).map_err(io::Error::from);
-        match opened
-            .map(File::from)
-            .and_then(|file| Ok((file.metadata()?, file)))
-        {
+        };
+        match open_below(folder, below).and_then(|file| Ok((file.metadata()?, file))) {
             Ok((metadata, file)) if metadata.is_file() => Ok((path, file)),
             Ok(_other) => missing(Missing::NotAFile),
             Err(error) if is_absent(&error) => missing(Missing::NotFound),
@@ -196,6 +195,22 @@ fn failed(error: &io::Error) -> AttachmentState {
     AttachmentState::Failed {
         reason: error.to_string(),
     }
+}
+
+/// Opens what has a place below a folder, name by name: links that took the place of a name since are not followed.
+fn open_below(folder: &Path, below: &Path) -> io::Result<File> {
+    // Not waiting for a pipe's other end.
+    let file = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut opened = rustix::fs::open(folder, file | OFlags::DIRECTORY, Mode::empty())?;
+    let mut names = below.components().peekable();
+    while let Some(name) = names.next() {
+        let flags = match names.peek() {
+            Some(_) => file | OFlags::DIRECTORY,
+            None => file,
+        };
+        opened = rustix::fs::openat(&opened, name.as_os_str(), flags, Mode::empty())?;
+    }
+    Ok(opened.into())
 }
 
 /// Whether there is nothing of that name, or cannot be.
