@@ -32,6 +32,7 @@
 //! | [`source`] | where records come from: `chatdb` | base, codec, model |
 //! | [`matrix`] | model to Matrix: ids, event content, generated state, client JSON | base, model |
 //! | [`ingest`] | drives a source into the store | base, model, decode, store, source |
+//! | [`deliver`] | what clients see: the embedded client-server endpoint | base, net, model, store, matrix |
 //! | [`app`] | what a person can ask of the archive, as plain values; the configuration; the running service | all of the above except codec, matrix |
 //! | [`cli`] | arguments, progress, and the one place that prints errors | base, app |
 
@@ -40,6 +41,7 @@ pub mod base;
 pub mod cli;
 pub mod codec;
 pub mod decode;
+pub mod deliver;
 pub mod ingest;
 pub mod matrix;
 pub mod model;

@@ -25,10 +25,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("source", &["base", "codec", "model"]),
     ("matrix", &["base", "model"]),
     ("ingest", &["base", "model", "decode", "store", "source"]),
+    ("deliver", &["base", "net", "model", "store", "matrix"]),
     (
         "app",
         &[
-            "base", "net", "model", "decode", "store", "source", "ingest",
+            "base", "net", "model", "decode", "store", "source", "ingest", "deliver",
         ],
     ),
     ("cli", &["base", "app"]),
@@ -44,6 +45,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("http_body_util", &["net"]),
     ("hyper", &["net"]),
     ("hyper_util", &["net"]),
+    ("image", &["deliver"]),
     ("indicatif", &["cli"]),
     ("plist", &["codec"]),
     ("prost", &["codec"]),

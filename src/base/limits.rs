@@ -1,7 +1,5 @@
 //! Every number that bounds something, with its unit and its reason, in one place.
-
 use std::time::Duration;
-
 /// Rows of chat.db in one read transaction: a longer one makes the Mac's write-ahead log grow while Messages writes.
 /// An import has about ten slices in memory, at 5 KiB a row.
 pub const SLICE_ROWS: usize = 1_000;
@@ -227,3 +225,136 @@ pub const STATUS_RATE_OVER: Duration = Duration::from_secs(2);
 
 /// How often the web page learns anew how large each table is: that reads the whole archive.
 pub const STATUS_SURVEY_EVERY: Duration = Duration::from_mins(1);
+
+/// The largest JSON body of a request, bytes: an event may have 64 KiB, and escapes double some.
+pub const JSON_BODY_BYTES: usize = 256 << 10;
+
+/// The largest JSON body where clients store keys or filters, bytes.
+pub const LARGE_BODY_BYTES: usize = 1 << 20;
+
+/// Long polls of one device at a time; a client has one, or two with sliding sync.
+pub const POLLS_PER_DEVICE: usize = 8;
+
+/// Long polls at a time.
+pub const POLLS: usize = 512;
+
+/// How long a poll may wait: proxies end what takes longer.
+pub const POLL_WAIT: Duration = Duration::from_mins(1);
+
+/// Attempts to log in that may come at once from one address.
+pub const LOGIN_BURST: u32 = 5;
+
+/// Time after which one more is allowed.
+pub const LOGIN_REFILL: Duration = Duration::from_secs(10);
+
+/// Addresses of which attempts are counted.
+pub const LOGIN_ADDRESSES: usize = 10_000;
+
+/// Proofs (the password once more) that are awaited at once; the oldest is forgotten for a new one.
+pub const PROOFS: usize = 1_000;
+
+/// How long a proof is awaited: a person looks the password up.
+pub const PROOF_AGE: Duration = Duration::from_mins(10);
+
+/// Characters that a password has at least.
+pub const PASSWORD_LETTERS: usize = 8;
+
+/// One piece of account data, bytes: as much as an event.
+pub const ACCOUNT_DATA_BYTES: usize = 64 << 10;
+
+/// Entries of the change log that are looked through for changed keys; beyond that all count as changed.
+pub const KEY_CHANGES: usize = 10_000;
+
+/// People that a search of the directory finds if it does not say how many.
+pub const DIRECTORY_RESULTS: usize = 10;
+
+/// People that it finds at most.
+pub const DIRECTORY_RESULTS_MOST: usize = 100;
+
+/// Events that come into the middle of a room's timeline and are sent along with new ones; more are left to paging (D20).
+pub const LATE_EVENTS: usize = 50;
+
+/// Events of one page at most, of a timeline or of relations.
+pub const PAGE_EVENTS: usize = 1_000;
+
+/// Events that one page looks at for those that a filter admits.
+pub const PAGE_LOOKED_AT: usize = 2_000;
+
+/// Newest events of a room that a sliding sync sends at most; older ones are paged.
+pub const SLIDING_EVENTS: usize = 100;
+
+/// Sliding-sync connections of one device that are remembered; a client has two or three.
+pub const SLIDING_CONNECTIONS_PER_DEVICE: usize = 8;
+
+/// Sliding-sync connections that are remembered: each keeps some 150 bytes per room, twice.
+pub const SLIDING_CONNECTIONS: usize = 128;
+
+/// Lists of one sliding sync.
+pub const SLIDING_LISTS: usize = 32;
+
+/// Bytes of a sliding-sync connection's name; clients are told to use 16.
+pub const SLIDING_NAME_BYTES: usize = 255;
+
+/// Entries of the change log that a sliding sync reads for what is new; beyond that, changed rooms come `limited`.
+pub const SLIDING_NEWS: usize = 5_000;
+
+/// Messages to a device in one answer.
+pub const SLIDING_TO_DEVICE: usize = 100;
+
+/// Unread messages of a room that are counted: clients show "99+".
+pub const SLIDING_UNREAD: u64 = 100;
+
+/// How long a typing notice holds at most.
+pub const TYPING_WAIT: Duration = Duration::from_mins(2);
+
+/// How long a client may leave an upload unfinished before its chunks are removed.
+pub const UPLOAD_STALE: Duration = Duration::from_hours(24);
+
+/// The largest file that a thumbnail is made of, bytes: it is read into memory.
+pub const IMAGE_FILE_BYTES: u64 = 64 << 20;
+
+/// The largest width and the largest height of an image that is decoded, pixels: panoramas have some 16,000.
+pub const IMAGE_SIDE: u32 = 20_000;
+
+/// Memory that decoding one image may take, bytes: pictures of 48 megapixels take 147 MB.
+pub const IMAGE_DECODED_BYTES: u64 = 160 << 20;
+
+/// The largest colour profile that a thumbnail keeps, bytes. Those of phones have about 500.
+pub const COLOR_PROFILE_BYTES: usize = 4 << 10;
+
+/// Thumbnails made at once: each may take [`IMAGE_DECODED_BYTES`] meanwhile.
+pub const THUMBNAILS_AT_ONCE: usize = 2;
+
+/// Thumbnails in memory, bytes: some 200 of a timeline. The rest is made again when asked for.
+pub const THUMBNAIL_CACHE_BYTES: usize = 8 << 20;
+
+/// Thumbnails in memory, and files known to have none.
+pub const THUMBNAIL_CACHE_ENTRIES: usize = 1_024;
+
+/// An image of which no thumbnail can be made is its own below this size, bytes.
+pub const OWN_THUMBNAIL_BYTES: u64 = 2 << 20;
+
+/// Messages that one search of a client looks at, the newest by arrival: about as many as can be read in its time.
+pub const SEARCH_CANDIDATES: usize = 50_000;
+
+/// How long one search of a client looks for messages.
+pub const SEARCH_TIME: Duration = Duration::from_secs(2);
+
+/// Results in one answer to a search.
+pub const SEARCH_RESULTS: usize = 100;
+
+/// Neighbours of a result on either side.
+pub const SEARCH_NEIGHBOURS: usize = 20;
+
+/// Events of one room's block of a sync at most; a client that asks for more pages through the rest.
+pub const SYNC_EVENTS: usize = 100;
+
+/// Entries of the change log that one sync looks through; who is further behind is told which rooms changed and reads
+/// their timelines again.
+pub const SYNC_ENTRIES: usize = 5_000;
+
+/// Rooms of one sync for each thread that makes their blocks: fewer are not worth a thread.
+pub const SYNC_ROOMS_PER_THREAD: usize = 16;
+
+/// Up to how many unread messages of a room are counted: clients show "99+".
+pub const UNREAD_COUNTED: u64 = 100;

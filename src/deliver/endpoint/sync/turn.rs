@@ -1,0 +1,343 @@
+//! One answer to a sync: which rooms are in it, in which part, and what else.
+
+use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::thread;
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::json;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::base::ids::ChangeNumber;
+use crate::base::ids::RowId;
+use crate::base::limits::SYNC_ENTRIES;
+use crate::base::limits::SYNC_ROOMS_PER_THREAD;
+use crate::deliver::endpoint::Endpoint;
+use crate::deliver::endpoint::account_data;
+use crate::deliver::endpoint::account_data::DataEvent;
+use crate::deliver::endpoint::error::Code;
+use crate::deliver::endpoint::error::MatrixError;
+use crate::deliver::endpoint::present::Present;
+use crate::deliver::endpoint::push_rules::Rules;
+use crate::deliver::endpoint::rooms::Room;
+use crate::deliver::endpoint::session::Session;
+use crate::deliver::endpoint::sync::ask::Ask;
+use crate::deliver::endpoint::sync::ask::Since;
+use crate::deliver::endpoint::sync::block;
+use crate::deliver::endpoint::sync::block::Shown;
+use crate::deliver::endpoint::sync::gone;
+use crate::deliver::endpoint::sync::mailbox;
+use crate::deliver::endpoint::sync::mailbox::DeviceLists;
+use crate::deliver::endpoint::sync::mailbox::KeysLeft;
+use crate::deliver::endpoint::token::Position;
+use crate::deliver::endpoint::typing::Notices;
+use crate::store::News;
+use crate::store::Snapshot;
+use crate::store::account::Account;
+use crate::store::value::ChangeEntry;
+use crate::store::value::ChangeKind;
+
+/// How often rooms and snapshot are taken again when somebody else came in between.
+const TRIES: usize = 4;
+
+/// Account data that names the rooms with one person.
+const DIRECT: &str = "m.direct";
+
+/// An answer.
+pub(super) struct Turn {
+    /// Whether the client waits for this.
+    pub(super) is_news: bool,
+    pub(super) body: Vec<u8>,
+    /// Where the client stands then.
+    pub(super) next: Position,
+    /// When the first typing notice ends.
+    pub(super) typing_ends: Option<Instant>,
+}
+
+/// What all blocks of an answer are made from.
+pub(super) struct Moment<'a> {
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) present: &'a Present,
+    pub(super) account: Account,
+    pub(super) ask: &'a Ask,
+    /// 0 where the client has nothing, or nothing that is known.
+    pub(super) since: ChangeNumber,
+    /// Whether it is known that the client has nothing.
+    pub(super) has_nothing: bool,
+    /// Whether the address book changed: all names are sent again.
+    pub(super) has_new_names: bool,
+    pub(super) typing: &'a Notices,
+    pub(super) rules: Rules,
+    /// Milliseconds since 1970.
+    pub(super) now: i64,
+}
+
+impl Moment<'_> {
+    /// Whether the client gets all of every room.
+    pub(super) fn is_first(&self) -> bool {
+        self.since == ChangeNumber::default()
+    }
+}
+
+/// A room that may have something new.
+pub(super) struct Job {
+    pub(super) room: Arc<Room>,
+    /// Entries of the change log that are about it.
+    pub(super) entries: Vec<(ChangeNumber, ChangeEntry)>,
+    /// Whether these are all there are.
+    pub(super) is_known: bool,
+    /// Whether the conversation has this room only since.
+    pub(super) is_renewed: bool,
+}
+
+impl Job {
+    fn new(room: &Arc<Room>) -> Self {
+        Self {
+            room: Arc::clone(room),
+            entries: Vec::new(),
+            is_known: true,
+            is_renewed: false,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Events<T> {
+    events: Vec<T>,
+}
+
+#[derive(Serialize)]
+struct Body {
+    next_batch: String,
+    rooms: Parts,
+    account_data: Events<DataEvent>,
+    presence: Events<()>,
+    to_device: Events<Box<RawValue>>,
+    device_lists: DeviceLists,
+    #[serde(flatten)]
+    keys: KeysLeft,
+}
+
+#[derive(Default, Serialize)]
+struct Parts {
+    join: BTreeMap<String, Box<RawValue>>,
+    invite: BTreeMap<String, Value>,
+    leave: BTreeMap<String, Value>,
+    knock: BTreeMap<String, Value>,
+}
+
+impl Turn {
+    /// Answers who stands somewhere.
+    pub(super) fn take(
+        endpoint: &Endpoint,
+        session: &Session,
+        ask: &Ask,
+        from: Since,
+    ) -> Result<Self, MatrixError> {
+        let (snapshot, present) = moment(endpoint)?;
+        let latest = snapshot.last_change()?;
+        let known = match from {
+            Since::Position(position)
+                if position.generation == endpoint.generation && position.change <= latest =>
+            {
+                Some(position)
+            }
+            Since::Position(_) | Since::Nothing | Since::Lost => None,
+        };
+        let since = known.map_or(ChangeNumber::default(), |position| position.change);
+        let typed = known.filter(|position| position.boot == endpoint.boot);
+        let typing = endpoint
+            .typing
+            .after(typed.map_or(0, |position| position.typing));
+        let news = match since {
+            ChangeNumber(0) => None,
+            since => Some(snapshot.news_after(since, &present.places, SYNC_ENTRIES)?),
+        };
+        let is_about_names = |(_, entry): &(_, ChangeEntry)| entry.kind == ChangeKind::Contacts;
+        let has_new_names = news
+            .as_ref()
+            .is_some_and(|news| !news.is_complete || news.others.iter().any(is_about_names));
+        let moment = Moment {
+            endpoint,
+            snapshot: &snapshot,
+            present: &present,
+            account: session.account,
+            ask,
+            since,
+            has_nothing: matches!(from, Since::Nothing),
+            has_new_names,
+            typing: &typing,
+            rules: Rules::of(endpoint, &snapshot, session.account)?,
+            now: endpoint.clock.now().unix_millis(),
+        };
+        let (parts, has_other_rooms) = moment.parts(news.as_ref())?;
+        let next = endpoint.position(latest, typing.until);
+        let body = Body {
+            next_batch: next.to_string(),
+            rooms: parts,
+            account_data: Events {
+                events: moment.account_data(has_other_rooms)?,
+            },
+            presence: Events { events: Vec::new() },
+            to_device: Events {
+                events: mailbox::to_device(&snapshot, session, since)?,
+            },
+            device_lists: mailbox::device_lists(endpoint, &snapshot, news.as_ref(), since)?,
+            keys: mailbox::keys_left(&snapshot, session)?,
+        };
+        let is_news = since == ChangeNumber::default()
+            || ask.full_state
+            || !body.rooms.join.is_empty()
+            || !body.rooms.leave.is_empty()
+            || !body.account_data.events.is_empty()
+            || !body.to_device.events.is_empty()
+            || !body.device_lists.changed.is_empty();
+        let body = serde_json::to_vec(&body).map_err(|error| {
+            tracing::error!(%error, "an answer could not be written");
+            MatrixError::new(Code::Unknown, "the answer could not be written")
+        })?;
+        Ok(Self {
+            is_news,
+            body,
+            next,
+            typing_ends: typing.ends,
+        })
+    }
+}
+
+/// The archive as it is now, and the rooms of just that.
+fn moment(endpoint: &Endpoint) -> Result<(Snapshot, Arc<Present>), MatrixError> {
+    let mut snapshot = endpoint.store.snapshot()?;
+    let mut present = endpoint.present(&snapshot)?;
+    for _ in 1..TRIES {
+        if present.change == snapshot.last_change()? {
+            break;
+        }
+        snapshot = endpoint.store.snapshot()?;
+        present = endpoint.present(&snapshot)?;
+    }
+    Ok((snapshot, present))
+}
+
+impl Moment<'_> {
+    /// The rooms of the answer, and whether some came or went since.
+    fn parts(&self, news: Option<&News>) -> Result<(Parts, bool), MatrixError> {
+        let filter = &self.ask.filter.room;
+        let owner = &self.endpoint.settings.account;
+        let mut jobs = self.jobs(news)?;
+        jobs.retain(|job| filter.has_room(job.room.id.as_str()));
+        let mut parts = Parts::default();
+        let mut has_others = false;
+        for (job, shown) in jobs.iter().zip(self.blocks(&jobs)?) {
+            let id = job.room.id.as_str().to_owned();
+            match shown {
+                Shown::Joined { json, is_new } => {
+                    has_others |= is_new;
+                    parts.join.insert(id, json);
+                }
+                Shown::Left => {
+                    parts.leave.insert(id, self.left(None));
+                }
+                Shown::Hidden => {}
+            }
+        }
+        if !self.is_first() || !self.has_nothing || filter.include_leave {
+            let gone = gone::since(self.snapshot, self.present, owner, self.since, news)?;
+            for gone in gone {
+                has_others = true;
+                if filter.has_room(gone.id.as_str()) {
+                    let tombstone = gone.tombstone(owner, self.now);
+                    let id = gone.id.as_str().to_owned();
+                    parts.leave.insert(id, self.left(tombstone));
+                }
+            }
+        }
+        Ok((parts, has_others))
+    }
+
+    /// The block of a room that was left.
+    fn left(&self, last: Option<Value>) -> Value {
+        let events: Vec<Value> = last.into_iter().collect();
+        let end = self.endpoint.position(self.since, 0).to_string();
+        json!({
+            "timeline": { "events": events, "limited": false, "prev_batch": end },
+            "state": { "events": [] },
+            "account_data": { "events": [] },
+        })
+    }
+
+    /// The rooms that may have something new.
+    fn jobs(&self, news: Option<&News>) -> Result<Vec<Job>, MatrixError> {
+        let rooms = &self.present.rooms;
+        let mut jobs: BTreeMap<RowId, Job> = BTreeMap::new();
+        for (row, entries) in news.into_iter().flat_map(|news| &news.rooms) {
+            let Some(room) = rooms.of(*row) else {
+                continue;
+            };
+            let job = jobs
+                .entry(room.conversation)
+                .or_insert_with(|| Job::new(room));
+            job.entries.extend_from_slice(entries);
+            job.is_known = news.is_some_and(|news| news.is_complete);
+            job.is_renewed |= gone::renewals(&self.snapshot.head(*row)?, entries) > 0;
+        }
+        let is_everywhere = self.is_first() || self.ask.full_state || self.has_new_names;
+        for room in rooms.iter() {
+            if is_everywhere || self.typing.rooms.contains_key(room.id.as_str()) {
+                jobs.entry(room.conversation)
+                    .or_insert_with(|| Job::new(room));
+            }
+        }
+        Ok(jobs.into_values().collect())
+    }
+
+    /// The blocks of rooms, made by as many threads as are worth it.
+    fn blocks(&self, jobs: &[Job]) -> Result<Vec<Shown>, MatrixError> {
+        let most = jobs.len() / SYNC_ROOMS_PER_THREAD;
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = threads.min(most).max(1);
+        if threads == 1 {
+            return jobs.iter().map(|job| block::of(self, job)).collect();
+        }
+        thread::scope(|scope| {
+            let share = jobs.len().div_ceil(threads);
+            let work = |jobs| move || self.share(jobs);
+            let workers: Vec<_> = jobs
+                .chunks(share)
+                .map(|jobs| scope.spawn(work(jobs)))
+                .collect();
+            let mut blocks = Vec::with_capacity(jobs.len());
+            for worker in workers {
+                let done = worker.join();
+                blocks.append(&mut done.unwrap_or_else(|_panic| {
+                    tracing::error!("making blocks of rooms panicked");
+                    let text = "a bug: see footbridge's log";
+                    Err(MatrixError::new(Code::Unknown, text))
+                })?);
+            }
+            Ok(blocks)
+        })
+    }
+
+    fn share(&self, jobs: &[Job]) -> Result<Vec<Shown>, MatrixError> {
+        jobs.iter().map(|job| block::of(self, job)).collect()
+    }
+
+    /// The data of the account as a whole.
+    fn account_data(&self, has_other_rooms: bool) -> Result<Vec<DataEvent>, MatrixError> {
+        let (endpoint, snapshot) = (self.endpoint, self.snapshot);
+        let (present, account) = (self.present, self.account);
+        let mut events =
+            account_data::global_account_data(endpoint, snapshot, present, account, self.since)?;
+        if has_other_rooms && !events.iter().any(|event| event.kind == DIRECT) {
+            events.push(account_data::direct(endpoint, snapshot, present, account)?);
+        }
+        let filter = &self.ask.filter.account_data;
+        events.retain(|event| filter.has_type(&event.kind));
+        Ok(events)
+    }
+}
