@@ -12,6 +12,7 @@ pub mod file;
 pub mod handles;
 pub mod import;
 pub mod lines;
+pub mod media;
 pub mod people;
 pub mod quarantine;
 pub mod remote;

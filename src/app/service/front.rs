@@ -32,12 +32,9 @@ use crate::net::target::Path;
 /// The type of a row of parts.
 const PARTS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
-/// What a client gets where nothing is: the error that the Matrix specification wants.
-const NOTHING: &str = r#"{"errcode":"M_UNRECOGNIZED","error":"there is nothing here"}"#;
-
 /// Routes between commands and the endpoint.
 pub(super) struct Front {
-    endpoint: Option<Arc<dyn Handler>>,
+    endpoint: Arc<dyn Handler>,
     /// Only at the owner's socket.
     commands: Option<Arc<dyn Commands>>,
     service: Arc<Service>,
@@ -46,7 +43,7 @@ pub(super) struct Front {
 
 impl Front {
     pub(super) fn new(
-        endpoint: Option<Arc<dyn Handler>>,
+        endpoint: Arc<dyn Handler>,
         commands: Option<Arc<dyn Commands>>,
         service: Arc<Service>,
     ) -> Self {
@@ -90,10 +87,9 @@ impl Handler for Front {
             && request.method == Method::POST
             && request.peer == Peer::Owner;
         Box::pin(async move {
-            match (&self.commands, &self.endpoint) {
-                (Some(commands), _) if is_command => self.command(commands, request).await,
-                (_, Some(endpoint)) => endpoint.call(request).await,
-                (_, None) => Response::json(StatusCode::NOT_FOUND, NOTHING),
+            match &self.commands {
+                Some(commands) if is_command => self.command(commands, request).await,
+                _ => self.endpoint.call(request).await,
             }
         })
     }

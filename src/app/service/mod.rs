@@ -1,6 +1,8 @@
-//! The running service, as its parts share it. `run` starts and stops it, `source` keeps following, `front` answers the
+//! The running service, as its parts share it. `run` starts and stops it, `endpoint`
+//! makes what Matrix clients talk to, `source` keeps following, `front` answers the
 //! owner's other processes, `status` tells what it is doing.
 
+mod endpoint;
 mod front;
 mod notify;
 mod run;
@@ -12,7 +14,6 @@ use crate::app::account::Owner;
 use crate::app::settings::Settings;
 use crate::base::time::AppleTime;
 
-pub use run::Endpoint;
 pub use run::Event;
 pub use run::Plan;
 pub use run::RunError;

@@ -28,6 +28,7 @@ use crate::app::remote::Commands;
 use crate::app::remote::Remote;
 use crate::app::remote::socket_of;
 use crate::app::service::Service;
+use crate::app::service::endpoint::endpoint;
 use crate::app::service::front::Front;
 use crate::app::service::notify;
 use crate::app::service::notify::notify;
@@ -42,6 +43,7 @@ use crate::base::limits::STOP_DEADLINE;
 use crate::base::secret::SecretText;
 use crate::base::tasks::TaskGroup;
 use crate::base::time::SystemClock;
+use crate::deliver::endpoint::EndpointError;
 use crate::ingest::Import;
 use crate::ingest::IngestError;
 use crate::ingest::Options;
@@ -60,9 +62,6 @@ const CERTIFICATE: &str = "tls.pem";
 
 /// Threads that are still at work when everything has stopped: the process ends without them.
 const LAST_WAIT: Duration = Duration::from_secs(1);
-
-/// Makes the part that answers Matrix clients. Its tasks belong to the group.
-pub type Endpoint = Box<dyn FnOnce(&Arc<Service>, &TaskGroup) -> Arc<dyn Handler>>;
 
 /// Hears what happens, on any thread. It must not block for long.
 pub type Tell = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
@@ -111,8 +110,6 @@ pub struct Plan {
     pub shows_password: bool,
     /// Where systemd listens.
     pub notify_socket: Option<PathBuf>,
-    /// What answers Matrix clients; without it they get 404.
-    pub endpoint: Option<Endpoint>,
     /// What answers the owner's other processes.
     pub commands: Arc<dyn Commands>,
     /// Who hears what happens.
@@ -140,6 +137,9 @@ pub enum RunError {
     /// The archive, or the source.
     #[error(transparent)]
     App(#[from] AppError),
+    /// The Matrix endpoint.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
     /// An address cannot be listened at.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -164,6 +164,7 @@ impl Explain for RunError {
             Self::NoSource | Self::Conformance { .. } => Class::Usage,
             Self::Running { .. } => Class::Store,
             Self::App(error) => error.class(),
+            Self::Endpoint(error) => error.class(),
             Self::Listen(error) => error.class(),
             Self::Tls(error) => error.class(),
             Self::System { .. } | Self::Interrupted => Class::Retry,
@@ -183,6 +184,7 @@ impl Explain for RunError {
                  stop it first for this one"
             }
             Self::App(error) => return error.hint(),
+            Self::Endpoint(error) => return error.hint(),
             Self::Listen(error) => return error.hint(),
             Self::Tls(error) => return error.hint(),
             Self::System { .. } | Self::Interrupted => return None,
@@ -235,11 +237,15 @@ async fn serve(mut plan: Plan) -> Result<(), RunError> {
 
     let service = Arc::new(service);
     let group = TaskGroup::new();
-    let endpoint = plan.endpoint.map(|endpoint| endpoint(&service, &group));
+    let endpoint = endpoint(&service, options.as_ref())?;
     let connections = Connections::default();
     let front = |is_owner: bool| -> Arc<dyn Handler> {
         let commands = is_owner.then(|| Arc::clone(&plan.commands));
-        Arc::new(Front::new(endpoint.clone(), commands, Arc::clone(&service)))
+        Arc::new(Front::new(
+            Arc::clone(&endpoint),
+            commands,
+            Arc::clone(&service),
+        ))
     };
     listener.serve(front(false), connections.clone(), &group);
     socket.serve(front(true), connections, &group);

@@ -49,7 +49,6 @@ pub(crate) fn run(args: &RunArgs, session: &mut Session<'_>) -> Result<Exit, Fai
         conformance: args.conformance,
         shows_password: session.size.is_terminal,
         notify_socket: session.environment.notify_socket.clone(),
-        endpoint: None,
         commands: Arc::new(CommandLine),
         tell: Arc::new(move |event| talk.tell(event)),
     })?;

@@ -1,0 +1,86 @@
+//! Where the endpoint gets the files of attachments from: the folders of the source.
+
+use std::fs::File;
+
+use crate::deliver::endpoint::MediaFiles;
+use crate::model::attachment::Attachment;
+use crate::source::chatdb::Files;
+use crate::source::chatdb::Locations;
+
+/// The files of a Messages database, where they lie.
+#[derive(Clone, Debug)]
+pub struct SourceFiles(Files);
+
+impl SourceFiles {
+    /// Those of the source that was configured. Its folders are looked for once; one that does not exist holds nothing.
+    pub fn new(locations: &Locations) -> Self {
+        Self(Files::new(locations))
+    }
+}
+
+impl MediaFiles for SourceFiles {
+    fn open(&self, attachment: &Attachment) -> Option<File> {
+        self.0.file(attachment.path.as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Read;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::base::ids::AttachmentGuid;
+    use crate::model::attachment::AttachmentState;
+    use crate::model::attachment::Role;
+
+    fn attachment(path: Option<&str>) -> Attachment {
+        Attachment {
+            guid: AttachmentGuid::parse("AT_0_1A2B3C4D-0001-4002-8003-ABCDEF012345").unwrap(),
+            original_guid: None,
+            part: None,
+            role: Role::File,
+            name: None,
+            mime: None,
+            uti: None,
+            size_bytes: None,
+            path: path.map(str::to_owned),
+            live_photo: false,
+            transcription: None,
+            sticker: None,
+            state: AttachmentState::Wanted,
+        }
+    }
+
+    #[test]
+    fn only_files_of_the_source_are_opened() {
+        let (messages, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let at = |name: &str| messages.path().join(name);
+        fs::create_dir_all(at("Attachments/a")).unwrap();
+        fs::write(at("Attachments/a/b.txt"), "abc").unwrap();
+        fs::write(at("chat.db"), "").unwrap();
+        let secret = outside.path().join("secret");
+        fs::write(&secret, "secret").unwrap();
+        symlink(&secret, at("Attachments/link")).unwrap();
+        symlink(outside.path(), at("Attachments/folder")).unwrap();
+        let files = SourceFiles::new(&Locations::new(&at("chat.db"), None));
+        let mut text = String::new();
+
+        let file = files.open(&attachment(Some("~/Library/Messages/Attachments/a/b.txt")));
+
+        file.unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "abc");
+        for path in [
+            "~/Library/Messages/Attachments/link",
+            "~/Library/Messages/Attachments/folder/secret",
+            "~/Library/Messages/Attachments/../../secret",
+            "~/Library/Messages/Attachments/a",
+            "/etc/passwd",
+            secret.to_str().unwrap(),
+        ] {
+            assert!(files.open(&attachment(Some(path))).is_none(), "{path}");
+        }
+        assert!(files.open(&attachment(None)).is_none());
+    }
+}

@@ -1,0 +1,67 @@
+//! The Matrix endpoint of the running service: how it is made of the configuration.
+
+use std::sync::Arc;
+
+use crate::app::media::SourceFiles;
+use crate::app::service::Service;
+use crate::app::service::status_json;
+use crate::app::settings;
+use crate::deliver::endpoint::EndpointError;
+use crate::deliver::endpoint::LegacyMedia;
+use crate::deliver::endpoint::MediaFiles;
+use crate::deliver::endpoint::Server;
+use crate::deliver::endpoint::Settings;
+use crate::ingest::Options;
+use crate::model::attachment::Attachment;
+use crate::net::Handler;
+
+/// Makes the endpoint of a service.
+///
+/// # Errors
+///
+/// [`EndpointError`].
+pub(super) fn endpoint(
+    service: &Arc<Service>,
+    source: Option<&Options>,
+) -> Result<Arc<dyn Handler>, EndpointError> {
+    let configured = &service.settings.endpoint;
+    let owner = &service.owner;
+    let files: Arc<dyn MediaFiles> = match source {
+        Some(options) => Arc::new(SourceFiles::new(&options.locations)),
+        None => Arc::new(NoFiles),
+    };
+    let hosts = configured.public_url.as_deref();
+    let user = owner.user_id.trim_start_matches('@');
+    let user = user.split_once(':').map_or(user, |(user, _)| user);
+    let asked = Arc::clone(service);
+    let status = move || {
+        let status = status_json(&asked);
+        status
+            .inspect_err(|error| tracing::error!(%error, "the status could not be told"))
+            .ok()
+    };
+    let mut settings = Settings::new(user, &owner.server_name, hosts, files, Arc::new(status))?;
+    settings.public_url.clone_from(&configured.public_url);
+    settings
+        .allowed_origins
+        .clone_from(&configured.allowed_origins);
+    settings.legacy_media = match service.settings.legacy_media {
+        settings::LegacyMedia::Off => LegacyMedia::Off,
+        settings::LegacyMedia::Loopback => LegacyMedia::Loopback,
+    };
+    let store = service.archive.store().clone();
+    Ok(Arc::new(Server::new(
+        store,
+        service.archive.shared_clock(),
+        settings,
+    )?))
+}
+
+/// An archive without a source has no files.
+struct NoFiles;
+
+impl MediaFiles for NoFiles {
+    fn open(&self, _attachment: &Attachment) -> Option<std::fs::File> {
+        None
+    }
+}
