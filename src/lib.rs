@@ -25,7 +25,8 @@
 //! |---|---|---|
 //! | [`base`] | ids, time and clock, limits, secrets, passwords, tasks, error classes | (nothing of ours) |
 //! | [`net`] | the HTTP server: listeners, TLS, requests, answers, a router, guards | base |
-//! | [`codec`] | byte formats without meaning: typedstream, property lists, keyed archives | base |
+//! | [`codec`] | byte formats without meaning: typedstream, property lists, keyed archives, CloudKit, MMCS | base |
+//! | [`apple`] | keys of an Apple account and what they open: zones, records, assets | base, codec |
 //! | [`model`] | domain nouns and pure rules: record, change, message, conversation, handle | base |
 //! | [`decode`] | record to change, per source | base, codec, model |
 //! | [`store`] | the redb file: tables, values, page commit, timeline, search, verify | base, model |
@@ -37,6 +38,7 @@
 //! | [`cli`] | arguments, progress, and the one place that prints errors | base, app |
 
 pub mod app;
+pub mod apple;
 pub mod base;
 pub mod cli;
 pub mod codec;

@@ -19,6 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("base", &[]),
     ("net", &["base"]),
     ("codec", &["base"]),
+    ("apple", &["base", "codec"]),
     ("model", &["base"]),
     ("decode", &["base", "codec", "model"]),
     ("store", &["base", "model"]),
@@ -29,7 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "base", "net", "model", "decode", "store", "source", "ingest", "deliver",
+            "base", "net", "apple", "model", "decode", "store", "source", "ingest", "deliver",
         ],
     ),
     ("cli", &["base", "app"]),
@@ -38,15 +39,24 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// Which modules may name a crate. Crates that are not here belong to everybody.
 const OWNERS: &[(&str, &[&str])] = &[
     ("argon2", &["base"]),
+    ("aes", &["apple", "base"]),
+    ("aes_gcm", &["apple", "base"]),
+    ("aes_kw", &["apple", "base"]),
+    ("aes_siv", &["apple", "base"]),
     ("bincode", &["store"]),
+    ("cfb_mode", &["apple", "base"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
-    ("flate2", &["net"]),
     ("http_body_util", &["net"]),
     ("hyper", &["net"]),
     ("hyper_util", &["net"]),
     ("image", &["deliver"]),
+    ("ctr", &["apple", "base"]),
+    ("flate2", &["net", "codec"]),
+    ("hkdf", &["apple", "base"]),
     ("indicatif", &["cli"]),
+    ("p256", &["apple", "base"]),
+    ("pbkdf2", &["apple", "base"]),
     ("plist", &["codec"]),
     ("prost", &["codec"]),
     ("rcgen", &["net"]),
@@ -57,10 +67,12 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rustls_pki_types", &["net"]),
     ("tokio_rustls", &["net"]),
     ("toml", &["app"]),
+    ("sha1", &["apple", "base"]),
     ("tracing_subscriber", &["cli"]),
     ("unicode_normalization", &["store"]),
     ("unicode_segmentation", &["store", "cli"]),
     ("unicode_width", &["cli"]),
+    ("zeroize", &["net", "apple", "base"]),
 ];
 
 /// Lines of one file above its tests.

@@ -358,3 +358,34 @@ pub const SYNC_ROOMS_PER_THREAD: usize = 16;
 
 /// Up to how many unread messages of a room are counted: clients show "99+".
 pub const UNREAD_COUNTED: u64 = 100;
+
+/// One operation of a CloudKit request or answer, bytes: an announced length must not allocate more. Pages seen are below
+/// 1 MiB.
+pub const CLOUDKIT_FRAME_BYTES: usize = 64 << 20;
+
+/// Operations in one CloudKit request or answer: a forged body of empty frames must not make more. Clients batch 256.
+pub const CLOUDKIT_FRAMES: usize = 10_000;
+
+/// What one gzip member of a record may hold, bytes. Real ones stay below 1 MiB.
+pub const INFLATED_BYTES: usize = 16 << 20;
+
+/// Nesting of groups in a protocol buffer that is passed over. Real ones have none.
+pub const GROUP_NESTING: usize = 16;
+
+/// DER of an identity or of a zone's protection, bytes. Real ones stay below 1 KiB.
+pub const DER_BYTES: usize = 64 << 10;
+
+/// Elements of one DER structure, and keys that one protection may hold. Real ones have fewer than 10.
+pub const DER_ELEMENTS: usize = 256;
+
+/// Lists in lists of a record's field. Real ones have one level.
+pub const LIST_NESTING: usize = 4;
+
+/// A key blob of an asset, bytes: about 50 a chunk.
+pub const KEY_BLOB_BYTES: usize = 16 << 20;
+
+/// One stored chunk of an asset, bytes. Known clients write 5 MiB.
+pub const ASSET_CHUNK_BYTES: usize = 64 << 20;
+
+/// Chunks of one asset: 8 GiB in the smallest chunks that were seen.
+pub const ASSET_CHUNKS: usize = 1 << 17;

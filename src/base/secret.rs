@@ -3,12 +3,14 @@
 
 use std::fmt;
 
+use serde::Deserialize;
+use serde::Deserializer;
 use zeroize::Zeroize;
 
 /// A value that prints as `Secret(..)` and is overwritten with zeros when it is dropped.
 ///
 /// Copies that were made of the exposed value are the caller's.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret<T: Zeroize>(T);
 
 /// A secret that is text: a password, an access token.
@@ -35,6 +37,12 @@ impl<T: Zeroize> From<T> for Secret<T> {
 impl<T: Zeroize> fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
+    }
+}
+
+impl<'de, T: Zeroize + Deserialize<'de>> Deserialize<'de> for Secret<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(Self::new)
     }
 }
 

@@ -84,6 +84,11 @@ impl Alias {
         Self(format!("gid:{}", fold_group_id(id)))
     }
 
+    /// The name of a chat's record in CloudKit.
+    pub fn cloud_record(name: &str) -> Self {
+        Self(format!("cloud:{}", name.trim().to_lowercase()))
+    }
+
     /// A conversation's own key.
     pub fn key(key: &ConversationKey) -> Self {
         Self(key.as_str().to_owned())

@@ -1,9 +1,12 @@
-//! What a source said about one message, not decoded: a chat.db row with its joins.
+//! What a source said about one message, not decoded: a chat.db row with its joins, or a CloudKit record in clear.
 //!
 //! The columns that are known have fixed numbers, so that a row is a plain list and the stored form needs no names.
 //! The numbers are part of the file format (data-format.md, "Columns"): a list is only ever extended at its end.
 
 use std::fmt;
+
+use crate::base::secret::Secret;
+use crate::base::time::AppleTime;
 
 /// Where a record came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -323,6 +326,177 @@ impl fmt::Debug for ChatRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChatRecord")
             .field("row", &self.row)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A record of CloudKit as it was received, its fields in clear: nothing is made of them yet, and all of them are here.
+///
+/// Its name is its identity in its zone; a later one with the same name takes its place.
+#[derive(Clone, Default, PartialEq)]
+pub struct CloudRecord {
+    /// The zone that holds it.
+    pub zone: String,
+    /// Its name. Opaque: it can look like a GUID and be none.
+    pub name: String,
+    /// Its type, as CloudKit calls it.
+    pub kind: String,
+    /// Its version.
+    pub etag: Option<String>,
+    /// When it was made.
+    pub created: Option<AppleTime>,
+    /// When it was changed last.
+    pub modified: Option<AppleTime>,
+    /// Its fields, in the order of the record.
+    pub fields: Vec<(String, CloudValue)>,
+}
+
+impl CloudRecord {
+    /// The value of a field.
+    pub fn get(&self, field: &str) -> Option<&CloudValue> {
+        let mut fields = self.fields.iter();
+        fields.find_map(|(name, value)| (name == field).then_some(value))
+    }
+
+    /// The file in a field.
+    pub fn asset(&self, field: &str) -> Option<&CloudAsset> {
+        self.get(field)?.as_asset()
+    }
+}
+
+/// What a field of a CloudKit record holds.
+#[derive(Clone, PartialEq)]
+pub enum CloudValue {
+    /// The field is there, its value is not (D32).
+    Missing,
+    /// The value was encrypted and is empty, which means that there is none.
+    Absent,
+    /// Bytes, as they were encrypted: property lists, gzip members.
+    Bytes(Vec<u8>),
+    /// Text.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// A number.
+    Real(f64),
+    /// A time, in seconds since 2001.
+    Date(f64),
+    /// Values.
+    List(Vec<CloudValue>),
+    /// A file.
+    Asset(CloudAsset),
+    /// An envelope that did not open, and why: tried again when keys arrive.
+    Sealed {
+        /// The envelope.
+        bytes: Vec<u8>,
+        /// Why it did not open.
+        reason: String,
+    },
+    /// A value of a type that this version does not know, as it is on the wire.
+    Other(Vec<u8>),
+}
+
+impl CloudValue {
+    /// The text of a text.
+    pub fn as_text(&self) -> Option<&str> {
+        if let Self::Text(text) = self {
+            return Some(text);
+        }
+        None
+    }
+
+    /// The number of a whole number.
+    pub fn as_integer(&self) -> Option<i64> {
+        if let Self::Integer(number) = self {
+            return Some(*number);
+        }
+        None
+    }
+
+    /// The bytes of bytes.
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        if let Self::Bytes(bytes) = self {
+            return Some(bytes);
+        }
+        None
+    }
+
+    /// The values of a list.
+    pub fn as_list(&self) -> Option<&[Self]> {
+        if let Self::List(values) = self {
+            return Some(values);
+        }
+        None
+    }
+
+    /// The file of a file.
+    pub fn as_asset(&self) -> Option<&CloudAsset> {
+        if let Self::Asset(asset) = self {
+            return Some(asset);
+        }
+        None
+    }
+
+    /// Why it stays sealed, if it does.
+    pub fn sealed(&self) -> Option<&str> {
+        if let Self::Sealed { reason, .. } = self {
+            return Some(reason);
+        }
+        None
+    }
+}
+
+/// A file that a CloudKit record names.
+#[derive(Clone, Default, PartialEq)]
+pub struct CloudAsset {
+    /// Names its content.
+    pub signature: Vec<u8>,
+    /// Names its key.
+    pub reference_signature: Vec<u8>,
+    /// Its size in bytes.
+    pub size: Option<u64>,
+    /// Its key; `None` where its chunks bring theirs along, and where it did not open.
+    pub key: Option<Secret<Vec<u8>>>,
+    /// The envelope of a key that did not open.
+    pub sealed_key: Option<Vec<u8>>,
+    /// Names the instructions for its download in the answer that the record came in.
+    pub request_id: Option<String>,
+}
+
+/// What records hold is private: logs show types and sizes.
+impl fmt::Debug for CloudValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("Missing"),
+            Self::Absent => f.write_str("Absent"),
+            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+            Self::Integer(_) => f.write_str("Integer"),
+            Self::Real(_) => f.write_str("Real"),
+            Self::Date(_) => f.write_str("Date"),
+            Self::List(values) => f.debug_list().entries(values).finish(),
+            Self::Asset(asset) => asset.fmt(f),
+            Self::Sealed { reason, .. } => write!(f, "Sealed({reason})"),
+            Self::Other(bytes) => write!(f, "Other({} bytes)", bytes.len()),
+        }
+    }
+}
+
+/// A file's key opens it to everybody: logs show its size.
+impl fmt::Debug for CloudAsset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CloudAsset")
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for CloudRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CloudRecord")
+            .field("zone", &self.zone)
+            .field("name", &self.name)
+            .field("kind", &self.kind)
             .finish_non_exhaustive()
     }
 }

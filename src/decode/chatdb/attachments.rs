@@ -73,7 +73,7 @@ pub(super) fn attachments(
 
 impl Attachment {
     /// Takes over what the body says of it.
-    fn fill(&mut self, placeholder: &Placeholder) {
+    pub(in crate::decode) fn fill(&mut self, placeholder: &Placeholder) {
         self.part = Some(placeholder.part);
         self.transcription.clone_from(&placeholder.transcription);
         if self.name.is_none() {
@@ -88,7 +88,8 @@ fn part_of(guid: &AttachmentGuid) -> Option<u16> {
     part.parse().ok()
 }
 
-fn attachment(row: &Row, unreadable: &mut Unreadable) -> Option<Attachment> {
+/// The attachment of a row, without its place in a body. `None` without a GUID.
+pub(in crate::decode) fn attachment(row: &Row, unreadable: &mut Unreadable) -> Option<Attachment> {
     let text = |column| row.text(column);
     let guid = AttachmentGuid::parse(text(AttachmentColumn::Guid)?)?;
     let original_guid = text(AttachmentColumn::OriginalGuid)

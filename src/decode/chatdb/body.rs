@@ -54,9 +54,9 @@ pub(super) struct FoundBody {
 }
 
 /// The place of an attachment in a body, and what the body says of it.
-pub(super) struct Placeholder {
-    pub(super) guid: AttachmentGuid,
-    pub(super) part: u16,
+pub(in crate::decode) struct Placeholder {
+    pub(in crate::decode) guid: AttachmentGuid,
+    pub(in crate::decode) part: u16,
     pub(super) name: Option<String>,
     pub(super) transcription: Option<String>,
 }

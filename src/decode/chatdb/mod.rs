@@ -28,7 +28,9 @@ use std::fmt::Display;
 use crate::base::ids::Guid;
 use crate::base::ids::Handle;
 use crate::base::time::AppleTime;
+pub(in crate::decode) use crate::decode::chatdb::attachments::attachment;
 use crate::decode::chatdb::body::FoundBody;
+pub(in crate::decode) use crate::decode::chatdb::body::Placeholder;
 use crate::decode::chatdb::edits::History;
 use crate::model::change::MessageChange;
 use crate::model::handle::normalise;
@@ -61,7 +63,7 @@ pub struct Directory {
 
 impl Directory {
     /// The normal form of an address, as a row writes it.
-    fn handle(&self, raw: Option<&str>) -> Option<Handle> {
+    pub(in crate::decode) fn handle(&self, raw: Option<&str>) -> Option<Handle> {
         normalise(raw?, self.region)
     }
 }
@@ -73,7 +75,7 @@ impl Directory {
 /// Source: D4, D6, D11; facts of chat.db, sections 3 to 6.
 pub fn decode(record: MessageRecord, fingerprint: u64, people: &Directory) -> MessageChange {
     MessageChange {
-        message: message(&record, people),
+        message: message(&record, people).0,
         placement: placement::placement(&record),
         record,
         fingerprint,
@@ -82,15 +84,19 @@ pub fn decode(record: MessageRecord, fingerprint: u64, people: &Directory) -> Me
 
 /// Reasons why something could not be decoded, each with the column that it is about.
 #[derive(Default)]
-struct Unreadable(Vec<String>);
+pub(in crate::decode) struct Unreadable(pub(in crate::decode) Vec<String>);
 
 impl Unreadable {
-    fn add(&mut self, column: &str, reason: impl Display) {
+    pub(in crate::decode) fn add(&mut self, column: &str, reason: impl Display) {
         self.0.push(format!("{column}: {reason}"));
     }
 }
 
-fn message(record: &MessageRecord, people: &Directory) -> Message {
+/// The message of a row, and the places of attachments in its body, whether the row has the files or not.
+pub(in crate::decode) fn message(
+    record: &MessageRecord,
+    people: &Directory,
+) -> (Message, Vec<Placeholder>) {
     let row = &record.row;
     let mut unreadable = Unreadable::default();
     for (column, bytes) in &record.too_large {
@@ -119,7 +125,7 @@ fn message(record: &MessageRecord, people: &Directory) -> Message {
     let attachments = attachments::attachments(record, &found.placeholders, &mut unreadable);
     let is_unsent = history.is_fully_unsent || (found.body.is_none() && was_emptied(record));
     let (app, link_preview) = apps::balloon(row, people, &mut unreadable);
-    Message {
+    let message = Message {
         guid,
         author: author(record, &kind, people),
         service: owned(row.text(MessageColumn::Service)),
@@ -138,7 +144,8 @@ fn message(record: &MessageRecord, people: &Directory) -> Message {
         flags: flags(record, &kind, is_unsent),
         unreadable: unreadable.0,
         kind,
-    }
+    };
+    (message, found.placeholders)
 }
 
 fn owned(text: Option<&str>) -> Option<String> {
