@@ -1,8 +1,8 @@
 // matrix-js-sdk against footbridge: syncs with lazily loaded members, scrolls every room back to its beginning, and starts
 // again from its cache.
 //
-// Environment: FOOTBRIDGE_URL, FOOTBRIDGE_USER, FOOTBRIDGE_PASSWORD. Prints one JSON object: by room id, its name and the
-// ids of its events, newest first.
+// Environment: FOOTBRIDGE_URL, FOOTBRIDGE_USER, FOOTBRIDGE_PASSWORD. Prints one JSON object: by room id, its name, how
+// many members and unread messages it has, and the ids of its events, newest first.
 
 import "fake-indexeddb/auto";
 import { ClientEvent, IndexedDBStore, createClient } from "matrix-js-sdk";
@@ -15,12 +15,12 @@ function fail(text) {
   process.exit(1);
 }
 
-/** Waits for the first sync, at most a minute. */
-function prepared(client) {
+/** Waits until syncing is in a state, at most a minute. */
+function reached(client, wanted) {
   return new Promise((resolve) => {
-    setTimeout(() => fail("no sync within a minute"), 60_000).unref();
+    setTimeout(() => fail(`not ${wanted} within a minute`), 60_000).unref();
     client.on(ClientEvent.Sync, (state, _before, data) => {
-      if (state === "PREPARED") resolve(data);
+      if (state === wanted) resolve(data);
       if (state === "ERROR") fail(`sync: ${data?.error}`);
     });
   });
@@ -30,9 +30,10 @@ async function start(session) {
   const store = new IndexedDBStore({ indexedDB: globalThis.indexedDB, dbName: "footbridge" });
   await store.startup();
   const client = createClient({ baseUrl: FOOTBRIDGE_URL, store, logger: quiet, ...session });
-  const ready = prepared(client);
+  const ready = reached(client, "PREPARED");
+  const syncing = reached(client, "SYNCING");
   await client.startClient({ initialSyncLimit: 20, lazyLoadMembers: true });
-  return { client, store, data: await ready };
+  return { client, store, data: await ready, syncing };
 }
 
 const login = createClient({ baseUrl: FOOTBRIDGE_URL, logger: quiet });
@@ -53,14 +54,19 @@ for (const room of first.client.getRooms()) {
   }
   await room.loadMembersIfNeeded();
   const events = room.getLiveTimeline().getEvents().map((event) => event.getId());
-  rooms[room.roomId] = { name: room.name, members: room.getJoinedMembers().length, events: events.reverse() };
+  rooms[room.roomId] = {
+    name: room.name,
+    members: room.getJoinedMembers().length,
+    unread: room.getUnreadNotificationCount(),
+    events: events.reverse(),
+  };
 }
 await first.store.save(true);
 first.client.stopClient();
 
 const second = await start(identity);
 if (!second.data?.fromCache) fail("the second start did not come from the cache");
+await second.syncing;
 if (second.client.getRooms().length !== Object.keys(rooms).length) fail("the cache has not every room");
 await second.client.logout(true);
-console.log(JSON.stringify(rooms));
-process.exit(0);
+process.stdout.write(`${JSON.stringify(rooms)}\n`, () => process.exit(0));

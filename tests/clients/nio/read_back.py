@@ -1,7 +1,7 @@
 """matrix-nio against footbridge: everything that it offers a script, and every room read back to its beginning.
 
-Environment: FOOTBRIDGE_URL, FOOTBRIDGE_USER, FOOTBRIDGE_PASSWORD. Prints one JSON object: by room id, its name, members
-and the ids of its events, newest first. Ends with an error at the first answer that is not what the client expects.
+Environment: FOOTBRIDGE_URL, FOOTBRIDGE_USER, FOOTBRIDGE_PASSWORD. Prints one JSON object: by room id, its name, members,
+unread messages and the ids of its events, newest first. Ends with an error at the first answer that is not what the client expects.
 """
 
 import asyncio
@@ -47,6 +47,7 @@ async def main():
         rooms[room] = {
             "name": known.display_name,
             "members": sorted(known.users),
+            "unread": known.unread_notifications,
             "events": seen,
         }
     some = next(room for room, info in sync.rooms.join.items() if info.timeline.events)

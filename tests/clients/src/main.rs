@@ -4,6 +4,8 @@
 //! Environment: `FOOTBRIDGE_URL`, `FOOTBRIDGE_USER`, `FOOTBRIDGE_PASSWORD`. Prints one JSON object: by room id, its name,
 //! its unread messages, how many edits and reactions its timeline shows, and the ids of its events, newest first.
 
+#![recursion_limit = "256"]
+
 use std::error::Error;
 use std::time::Duration;
 
@@ -15,9 +17,11 @@ use matrix_sdk_ui::room_list_service::RoomListLoadingState;
 use matrix_sdk_ui::room_list_service::filters::new_filter_non_left;
 use matrix_sdk_ui::sync_service::SyncService;
 use matrix_sdk_ui::timeline::RoomExt;
+use matrix_sdk_ui::timeline::TimelineItem;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
+use tokio::time::sleep;
 use tokio::time::timeout;
 
 /// How long anything may take.
@@ -97,11 +101,22 @@ fn apply(
     }
 }
 
+fn is_creation(item: &TimelineItem) -> bool {
+    let raw = item.as_event().and_then(|event| event.original_json());
+    let kind = raw.and_then(|raw| raw.get_field::<String>("type").ok().flatten());
+    kind.as_deref() == Some("m.room.create")
+}
+
 /// A room's timeline, paged back to its beginning.
 async fn read_back(room: &matrix_sdk::Room) -> Result<Value, Box<dyn Error>> {
     let timeline = room.timeline().await?;
     while !timeline.paginate_backwards(100).await? {}
-    let items = timeline.items().await;
+    // What was fetched reaches the timeline a little later; the event that makes the room comes last.
+    let mut items = timeline.items().await;
+    while !items.iter().any(|item| is_creation(item)) {
+        sleep(Duration::from_millis(5)).await;
+        items = timeline.items().await;
+    }
     let events: Vec<_> = items.iter().filter_map(|item| item.as_event()).collect();
     let edited = events.iter().filter(|event| {
         let message = event.content().as_message();
@@ -117,7 +132,7 @@ async fn read_back(room: &matrix_sdk::Room) -> Result<Value, Box<dyn Error>> {
         "name": room.display_name().await?.to_string(),
         "unread": room.num_unread_messages(),
         "edited": edited.count(),
-        "reactions": reactions.map(|reactions| reactions.len()).sum::<usize>(),
+        "reactions": reactions.flat_map(|reactions| reactions.values().map(|by| by.len())).sum::<usize>(),
         "events": ids,
     }))
 }
