@@ -86,6 +86,10 @@ fn a_message_that_is_written_comes_in_by_itself() {
         .messages_with(&Guid::parse(&guid(21)).unwrap())
         .unwrap();
     assert_eq!(rows.len(), 1);
+    // Clients see it at once, not at the end of the next pass over everything.
+    let stored = snapshot.message(rows[0]).unwrap();
+    let places = snapshot.places().unwrap();
+    assert_eq!(places.place(stored.came()), Some(stored.came()));
 }
 
 #[test]

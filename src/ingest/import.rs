@@ -135,6 +135,7 @@ pub(super) fn pass(
     let is_first = before
         .as_ref()
         .is_none_or(|cursor| cursor.scanned.is_some());
+    let scope = if is_first { Scope::All } else { scope };
     import.resumed = is_first && before.is_some();
     // An interrupted first pass keeps the inputs that it began with.
     let start = before.filter(|cursor| cursor.scanned.is_some());
@@ -145,6 +146,7 @@ pub(super) fn pass(
     let first_own = people.own.clone();
     send(
         &writer,
+        scope,
         Page {
             owner: Some(people.owner()),
             conversations: conversations(&source.chats, &people.own, people.region),
@@ -163,17 +165,17 @@ pub(super) fn pass(
         directory,
         people,
         writer: &writer,
+        scope,
         page_rows: options.pace.rows,
         on_progress,
     };
     if is_first {
         pass.read_all(&mut database, &start)?;
     }
-    let scope = if is_first { Scope::All } else { scope };
     import.last_rowid = Some(database.max_rowid()?);
     if !is_first || start.inputs != inputs {
         import.tally += writer.flush()?;
-        pass.read_changed(&mut database, scope)?;
+        pass.read_changed(&mut database)?;
     }
     let now = clock.now();
     let deleted = source
@@ -193,7 +195,7 @@ pub(super) fn pass(
         // Who is the owner decides who the other members are.
         last.conversations = conversations(&source.chats, &pass.people.own, pass.people.region);
     }
-    send(&writer, last)?;
+    send(&writer, scope, last)?;
     import.tally += writer.flush()?;
     Ok(import)
 }
@@ -205,6 +207,7 @@ struct Pass<'a> {
     directory: Directory,
     people: Ownership,
     writer: &'a Writer,
+    scope: Scope,
     /// Messages of one page at most: a page is never split between commits.
     page_rows: usize,
     on_progress: OnProgress<'a>,
@@ -254,10 +257,10 @@ impl Pass<'_> {
     }
 
     /// Compares every row with what is held, reads those in full that are not the same, and looks again for files.
-    fn read_changed(&mut self, database: &mut ChatDb, scope: Scope) -> Result<(), IngestError> {
+    fn read_changed(&mut self, database: &mut ChatDb) -> Result<(), IngestError> {
         let snapshot = self.store.snapshot()?;
         let total = rowid(database.max_rowid()?);
-        let mut outlines = Outlines::new(database, scope)?;
+        let mut outlines = Outlines::new(database, self.scope)?;
         let (files, directory, on_progress) =
             (self.files, self.directory.clone(), self.on_progress);
         let mut waiting = Vec::new().into_iter();
@@ -289,6 +292,7 @@ impl Pass<'_> {
         let attachments = wanted(&self.store.snapshot()?, self.files)?;
         send(
             self.writer,
+            self.scope,
             Page {
                 attachments,
                 ..Page::default()
@@ -302,7 +306,7 @@ impl Pass<'_> {
         if self.people.add(own) {
             page.owner = Some(self.people.owner());
         }
-        send(self.writer, page)
+        send(self.writer, self.scope, page)
     }
 }
 
@@ -430,12 +434,13 @@ pub(super) fn inputs(options: &Options) -> Result<[u8; 32], IngestError> {
     Ok(hash.finalize().into())
 }
 
-fn send(writer: &Writer, mut page: Page) -> Result<(), IngestError> {
+/// Hands a page on. Clients see a pass over everything at its end; what was written lately they see at once (D20).
+fn send(writer: &Writer, scope: Scope, mut page: Page) -> Result<(), IngestError> {
     let is_last = page
         .cursor
         .as_ref()
         .is_some_and(|cursor| cursor.scanned.is_none());
-    page.unfinished = !is_last;
+    page.unfinished = scope == Scope::All && !is_last;
     Ok(writer.send(page, SOURCE, DECODER_VERSION)?)
 }
 
