@@ -171,7 +171,7 @@ pub enum Hidden {
     Scheduled,
     /// It is being sent.
     Unfinished,
-    /// A tapback on a message that this room does not hold.
+    /// A tapback on a message that this room does not hold, or of which it shows nothing.
     TargetNotHeld,
     /// The removal of a tapback that nobody made.
     NothingToRemove,
@@ -245,15 +245,15 @@ pub fn events_of(row: &Row<'_>, context: &dyn Context) -> Result<Vec<Event>, Hid
 
 /// The event that stands for a part of a message: where replies to that part and tapbacks on it belong.
 ///
-/// A part without an event, such as one of blanks, is represented by the first one.
-pub fn event_of_part(held: &Held, part: u16) -> EventKey {
+/// A part without an event, such as one of blanks, is represented by the first one; a message of blanks by none.
+pub fn event_of_part(held: &Held, part: u16) -> Option<EventKey> {
     let slots = outline::outline(&held.message);
     let slot = slots
         .iter()
         .find(|slot| slot.part == part)
-        .or(slots.first());
-    let (part, piece) = slot.map_or((part, 0), |slot| (slot.part, slot.piece));
-    EventKey::new(&held.message.guid, EventKind::Part, held.incarnation).at(part, piece)
+        .or(slots.first())?;
+    let key = EventKey::new(&held.message.guid, EventKind::Part, held.incarnation);
+    Some(key.at(slot.part, slot.piece))
 }
 
 /// Why nothing of a message is shown, as far as the message itself says.
@@ -423,11 +423,12 @@ impl Maker<'_> {
 
     /// The event of another message's part; by its name alone where that is not held (MS-21).
     fn part_of(&self, target: &Target) -> EventKey {
-        match self.context.held(&target.guid) {
-            Some(held) => event_of_part(&held, target.part),
-            None => EventKey::new(&target.guid, EventKind::Part, Incarnation::default())
-                .at(target.part, 0),
-        }
+        let held = self.context.held(&target.guid);
+        held.and_then(|held| event_of_part(&held, target.part))
+            .unwrap_or_else(|| {
+                EventKey::new(&target.guid, EventKind::Part, Incarnation::default())
+                    .at(target.part, 0)
+            })
     }
 
     /// Makes an event answer another.

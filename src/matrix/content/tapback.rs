@@ -29,6 +29,7 @@ impl Maker<'_> {
             .context
             .held(&target.guid)
             .ok_or(Hidden::TargetNotHeld)?;
+        let parent = event_of_part(&held, target.part).ok_or(Hidden::TargetNotHeld)?;
         let made = self.context.tapbacks(&target.guid);
         let chain: Vec<Link<'_>> = made
             .iter()
@@ -50,7 +51,7 @@ impl Maker<'_> {
             TapbackAction::Remove if events.is_empty() => return Err(Hidden::NothingToRemove),
             TapbackAction::Remove => {}
             TapbackAction::Add => {
-                let event = self.reaction(tapback, event_of_part(&held, target.part));
+                let event = self.reaction(tapback, parent);
                 let later = here.and_then(|at| chain.get((*ends.get(at)?)?));
                 events.push(match later {
                     Some(later) => {

@@ -66,6 +66,18 @@ fn a_tapback_on_nothing_and_a_removal_of_nothing_are_hidden() {
 }
 
 #[test]
+fn a_tapback_on_a_message_of_blanks_is_hidden_like_the_message() {
+    let blank = text(1, "\u{2029}");
+    let love = by_ann(2, Add, TapbackKind::Love);
+    let removal = by_ann(3, Remove, TapbackKind::Love);
+    let world = World::holding([blank.clone(), love.clone(), removal.clone()]);
+
+    assert_eq!(world.hidden(&blank).rule(), "MS-2");
+    assert_eq!(world.hidden(&love).rule(), "MS-29");
+    assert_eq!(world.hidden(&removal).rule(), "MS-29");
+}
+
+#[test]
 fn sticker_tapbacks_are_images_and_pile_up() {
     let sticker = |n, action| {
         let mut made = by_ann(n, action, TapbackKind::Sticker);
