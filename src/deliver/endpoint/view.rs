@@ -437,13 +437,10 @@ impl Context for View<'_> {
         let rows = self.snapshot.messages_with(guid).ok()?;
         rows.into_iter().find_map(|row| {
             let stored = self.snapshot.whole_message(row).ok()?;
-            self.room
-                .shown
-                .contains(&stored.conversation?)
-                .then(|| Held {
-                    incarnation: incarnation(&stored),
-                    message: stored.message,
-                })
+            self.is_here(&stored).then(|| Held {
+                incarnation: incarnation(&stored),
+                message: stored.message,
+            })
         })
     }
 
@@ -454,9 +451,7 @@ impl Context for View<'_> {
             let Ok(stored) = self.snapshot.message(row) else {
                 continue;
             };
-            let is_here = stored
-                .conversation
-                .is_some_and(|row| self.room.shown.contains(&row));
+            let is_here = self.is_here(&stored);
             let incarnation = incarnation(&stored);
             if let (Kind::Tapback(tapback), true) = (stored.message.kind, is_here) {
                 let one = Made {
@@ -515,6 +510,12 @@ impl Context for View<'_> {
 struct WithoutPast<'a>(&'a View<'a>);
 
 impl View<'_> {
+    /// Whether a message can be among this room's events: one that was deleted before anybody saw it cannot.
+    fn is_here(&self, stored: &StoredMessage) -> bool {
+        let home = stored.conversation;
+        !stored.is_hidden() && home.is_some_and(|home| self.room.shown.contains(&home))
+    }
+
     fn events_without_past(&self, stored: &StoredMessage) -> Vec<Event> {
         let row = Row {
             message: &stored.message,

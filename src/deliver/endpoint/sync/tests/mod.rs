@@ -24,6 +24,10 @@ use crate::model::conversation::Alias;
 use crate::model::message::Edit;
 use crate::model::message::Kind;
 use crate::model::message::Message;
+use crate::model::message::Tapback;
+use crate::model::message::TapbackAction;
+use crate::model::message::TapbackKind;
+use crate::model::message::Target;
 use crate::model::message::Version;
 use crate::model::record::MessageRecord;
 use crate::net::Method;
@@ -306,6 +310,54 @@ async fn edits_are_never_late() {
     let block = &answer["rooms"]["join"][world.room(ANN)];
     assert_eq!(block["timeline"]["limited"], false);
     assert_eq!(block["timeline"]["events"].as_array().unwrap().len(), 60);
+}
+
+/// A heart on a message, from another person.
+fn loved(number: u16, target: u16) -> Message {
+    let target = Target {
+        guid: guid(target),
+        part: 0,
+    };
+    let tapback = Tapback {
+        action: TapbackAction::Add,
+        kind: TapbackKind::Love,
+        target,
+    };
+    message(number, Some(ANN), Kind::Tapback(tapback), None)
+}
+
+#[tokio::test]
+async fn a_tapback_that_was_deleted_before_it_came_ends_none() {
+    let world = World::new();
+    let mut unseen = loved(202, 200);
+    unseen.times.deleted = Some(at(203));
+    let seen = into(ANN, loved(201, 200));
+    world.add(page(vec![
+        said(ANN, 200, None, "x"),
+        seen,
+        into(ANN, unseen),
+    ]));
+
+    let all = world.all(&world.room(ANN)).await;
+
+    let reaction = all.last().unwrap();
+    assert_eq!(reaction["type"], "m.reaction");
+    assert_eq!(
+        reaction["content"]["m.relates_to"]["rel_type"],
+        "m.annotation"
+    );
+}
+
+#[tokio::test]
+async fn a_tapback_on_what_was_deleted_before_it_came_is_not_shown() {
+    let world = World::new();
+    let mut unseen = message(200, None, Kind::Message { about: None }, Some("x"));
+    unseen.times.deleted = Some(at(203));
+    let room = world.room(ANN);
+    let before = world.all(&room).await.len();
+    world.add(page(vec![into(ANN, unseen), into(ANN, loved(201, 200))]));
+
+    assert_eq!(world.all(&room).await.len(), before);
 }
 
 #[tokio::test]
