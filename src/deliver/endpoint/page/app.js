@@ -122,6 +122,7 @@ class App {
 
   drawHead(room) {
     $("room-name").textContent = room.name;
+    $("room-people").hidden = !room.group;
     $("room-people").textContent = room.group ? count(room.joined, "person", "people") : "";
   }
 
