@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Lets real Matrix clients read an invented history back from footbridge, and holds what they saw against the truth.
 
-usage: run.py FOOTBRIDGE [--messages N] [--only nio|js|rust] [--keep FOLDER]
+usage: run.py FOOTBRIDGE [--messages N] [--chats N] [--only nio|js|rust] [--keep FOLDER]
 
 Makes a Messages database with its truth file (tests/tools/make-chatdb.py), starts `footbridge run` over it, waits for the
 import, and starts each client in its own environment (a Python virtual environment, npm, a cargo workspace) with
-FOOTBRIDGE_URL, FOOTBRIDGE_USER and FOOTBRIDGE_PASSWORD. A client prints, by room, the ids of the events it saw, newest
-first. Event ids carry the GUID of their message (D18): every message of the truth that is to be seen must be there, once,
-and in order.
+FOOTBRIDGE_URL, FOOTBRIDGE_USER and FOOTBRIDGE_PASSWORD. A client prints, by room, the ids of the events that it saw, newest
+first, and its unread messages. Event ids carry the GUID of their message (D18): every message of the truth that is to be
+seen must be there, once and in order, with its edits, reactions and redactions, and nothing else.
 """
 
 import argparse
@@ -15,36 +15,119 @@ import base64
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 import uuid
+from collections import Counter
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TOOLS = HERE.parent / "tools"
 
+# The kinds of event ids, by their number (src/matrix/event_id.rs).
+KINDS = ["part", "reaction", "announcement", "edit", "unsend", "ended", "deletion", "state", "local", "failure"]
+
+# What a room says once, in words of its own.
+ANNOUNCEMENTS = {
+    *("participant_added", "participant_removed", "left", "rename", "icon_set", "icon_removed", "background_set"),
+    *("location_started", "location_stopped", "shareplay"),
+}
+
 # Kinds of the truth that rooms do not show: kept voice messages (MS-51), what is to be sent later (MS-53).
 HIDDEN = {"audio_kept", "scheduled"}
 
+# A text of nothing else has nothing to show (MS-2).
+BLANKS = " \t\r\n\u2028\u2029\ufffc"
 
-def guid_of(event):
-    """The GUID in an event id, and its kind and part."""
+# The tapback code of stickers, which are images; one does not replace another (MS-26, MS-33).
+STICKER = 2007
+
+
+def decoded(event):
+    """The GUID in an event id, and its kind."""
     raw = base64.urlsafe_b64decode(event[1:] + "=")
-    return str(uuid.UUID(bytes=raw[:16])).upper(), raw[20] & 15, int.from_bytes(raw[21:23], "big")
+    return str(uuid.UUID(bytes=raw[:16])).upper(), KINDS[raw[20] & 15]
 
 
-def expected(truth):
-    """GUIDs of the messages that rooms show, by home chat, in order of time."""
-    chats = {}
-    for line in truth.read_text().splitlines():
-        row = json.loads(line)
-        if row["kind"] in HIDDEN | {"tapback"} or row.get("orphan") or "deleted_ns" in row or not row["chats"]:
-            continue
-        chats.setdefault(row["chats"][0], []).append((row["unix_ms"], row["rowid"], row["guid"].upper()))
-    return {chat: [guid for _, _, guid in sorted(rows)] for chat, rows in chats.items()}
+class Truth:
+    """What the rooms must show of a generated database."""
+
+    def __init__(self, folder):
+        self.rows = {}
+        with (folder / "truth.jsonl").open(encoding="utf-8") as lines:
+            for row in map(json.loads, lines):
+                self.rows[row["guid"].upper()] = row
+        self.find_orphans(folder / "chat.db")
+        self.events = {guid: Counter() for guid in self.rows}
+        for guid, row in self.rows.items():
+            self.events[guid].update(self.of_message(row))
+        self.add_tapbacks()
+
+    def find_orphans(self, database):
+        """A message without a chat belongs to the group that it names, if there is one (D11)."""
+        connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+        named = connection.execute(
+            "SELECT m.guid, c.guid FROM message m JOIN chat c ON c.style = 43 AND c.chat_identifier = m.cache_roomnames"
+        )
+        for guid, chat in named:
+            row = self.rows[guid.upper()]
+            if row.get("orphan"):
+                row["chats"] = [chat]
+        connection.close()
+
+    def of_message(self, row):
+        """The events of a row that is no tapback."""
+        kind = row["kind"]
+        if not row["chats"] or kind in HIDDEN or kind == "tapback":
+            return {}
+        if kind in ANNOUNCEMENTS:
+            return {"announcement": 1}
+        unsent = len(row.get("unsent_parts", []))
+        if not unsent and not row.get("subject") and not (row["text"] or "").strip(BLANKS) and "attachments" not in row:
+            return {"part": 1} if "app" in row else {}
+        return {
+            "part": 1,
+            "edit": sum(len(edit["versions"]) - 1 for edit in row.get("edits", [])),
+            "unsend": unsent,
+            "failure": int(bool(row.get("error"))),
+        }
+
+    def add_tapbacks(self):
+        """A tapback is shown on what is shown; the next one of the same person on the same part ends it (MS-26, MS-27)."""
+        self.standing = Counter()
+        places = {}
+        for guid, row in sorted(self.rows.items(), key=lambda item: (item[1]["date_ns"], item[1]["rowid"])):
+            if row["kind"] != "tapback" or not row["chats"]:
+                continue
+            tapback = row["tapback"]
+            target = tapback["target"].upper()
+            if not self.events.get(target, {}).get("part"):
+                continue
+            is_sticker = tapback["code"] % 1000 == STICKER % 1000
+            who = "owner" if row["from_me"] else row["sender"].lower()
+            place = places.setdefault((target, tapback["part"], who, is_sticker), [])
+            if place and not (is_sticker and tapback["add"]):
+                self.events[guid]["ended"] += 1
+                self.standing[place.pop()] -= 1
+            if tapback["add"]:
+                self.events[guid]["part" if is_sticker else "reaction"] += 1
+                self.standing[guid] += not is_sticker
+                place.append(guid)
+
+    def order(self, guid):
+        return self.rows[guid]["date_ns"], self.rows[guid]["rowid"]
+
+    def unread(self, guids):
+        """How many of a room's messages, oldest first, came after the last that the owner wrote or read (MS-58)."""
+        count = 0
+        for guid in guids:
+            row = self.rows[guid]
+            count = 0 if row["from_me"] or "read_ns" in row else count + 1
+        return count
 
 
 def start(footbridge, folder, database):
@@ -83,50 +166,77 @@ def wait_for_import(url, password):
 
 def check(name, seen, truth):
     """Holds what a client saw against the truth; exits with what is wrong."""
-    problems, rooms_of = [], {}
+    problems, found, room_of, totals = [], {guid: Counter() for guid in truth.rows}, {}, Counter()
+    # The Rust SDK shows edits, reactions and redactions at what they are about, and says only how many there are.
+    is_folded = any("edited" in what for what in seen.values())
     for room, what in seen.items():
         if len(set(what["events"])) != len(what["events"]):
             problems.append(f"{room}: an event came twice")
         guids = []
-        for event in reversed(what["events"]):
-            guid, kind, _part = guid_of(event)
-            if kind in (0, 2) and guid not in guids[-1:]:
+        for guid, kind in map(decoded, reversed(what["events"])):
+            if kind == "state":
+                continue
+            if guid not in truth.rows:
+                problems.append(f"{room}: {kind} of {guid} is not in the truth")
+                continue
+            if room_of.setdefault(guid, room) != room:
+                problems.append(f"{guid} is in two rooms")
+            found[guid][kind] += 1
+            if kind in ("part", "announcement") and guid not in guids[-1:]:
                 guids.append(guid)
-        for guid in guids:
-            rooms_of[guid] = room
-        what["guids"] = guids
-    total = 0
-    for chat, wanted in truth.items():
-        total += len(wanted)
-        missing = [guid for guid in wanted if guid not in rooms_of]
-        if missing:
-            problems.append(f"{chat}: {len(missing)} of {len(wanted)} messages are missing, first {missing[0]}")
-            continue
-        places = {guid: at for at, guid in enumerate(seen[rooms_of[wanted[0]]]["guids"])}
-        here = [places[guid] for guid in wanted if guid in places]
-        if here != sorted(here):
-            problems.append(f"{chat}: out of order")
+        if guids != sorted(guids, key=truth.order):
+            problems.append(f"{room}: out of order")
+        if len(set(guids)) != len(guids):
+            problems.append(f"{room}: a message is in two places")
+        messages = [guid for guid in guids if truth.events[guid]["part"]]
+        wanted = {"unread": truth.unread(messages)}
+        if is_folded:
+            wanted["edited"] = sum(truth.events[guid]["edit"] > 0 for guid in messages)
+            wanted["reactions"] = sum(
+                truth.standing[guid]
+                for guid, row in truth.rows.items()
+                if row["kind"] == "tapback" and room_of.get(row["tapback"]["target"].upper()) == room
+            )
+        for what_of, number in wanted.items():
+            totals[what_of] += number
+            if what[what_of] != number:
+                problems.append(f"{room}: {what_of} is {what[what_of]}, not {number}")
+    rooms_of_chat = {}
+    for guid, wanted in truth.events.items():
+        for kind in KINDS:
+            if is_folded and kind in ("edit", "reaction", "unsend", "ended"):
+                continue
+            # How many events a message with files has is for tests of the content.
+            number = min(found[guid][kind], 1) if kind == "part" else found[guid][kind]
+            totals[kind] += number
+            if number != wanted[kind]:
+                of = f"{truth.rows[guid]['kind']} {guid} of {truth.rows[guid]['chats']}"
+                problems.append(f"{of}: {number} events of kind {kind}, not {wanted[kind]}")
+        if guid in room_of and len(truth.rows[guid]["chats"]) == 1:
+            rooms_of_chat.setdefault(truth.rows[guid]["chats"][0], set()).add(room_of[guid])
+    problems += [f"{chat} is in {len(rooms)} rooms" for chat, rooms in rooms_of_chat.items() if len(rooms) > 1]
     if problems:
-        sys.exit("\n".join([f"{name}:"] + problems[:20]))
-    print(f"{name}: {len(seen)} rooms, {total} messages, each once and in order")
+        sys.exit("\n".join([f"{name}: {len(problems)} differences"] + problems[:20]))
+    shown = ", ".join(f"{number} {kind}" for kind, number in totals.items() if number)
+    print(f"{name}: {len(seen)} rooms, each message once and in order: {shown}")
 
 
-def run_nio(environment, folder):
+def run_nio(folder):
     venv = folder / "nio"
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)
     subprocess.run([venv / "bin/pip", "-q", "install", "-r", HERE / "nio/requirements.txt"], check=True)
     return [venv / "bin/python", HERE / "nio/read_back.py"], HERE
 
 
-def run_js(environment, folder):
+def run_js(folder):
     subprocess.run(["npm", "ci", "--silent", "--no-fund", "--no-audit"], cwd=HERE / "js", check=True)
     return ["node", "read_back.mjs"], HERE / "js"
 
 
-def run_rust(environment, folder):
-    subprocess.run(["cargo", "build", "--locked", "--release"], cwd=HERE, check=True)
+def run_rust(folder):
+    subprocess.run(["cargo", "build", "--locked"], cwd=HERE, check=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR", HERE / "target"))
-    return [target / "release/footbridge-clients"], HERE
+    return [target / "debug/footbridge-clients"], HERE
 
 
 CLIENTS = {"nio": run_nio, "js": run_js, "rust": run_rust}
@@ -135,7 +245,8 @@ CLIENTS = {"nio": run_nio, "js": run_js, "rust": run_rust}
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("footbridge", type=Path)
-    parser.add_argument("--messages", type=int, default=6_000)
+    parser.add_argument("--messages", type=int, default=8_000)
+    parser.add_argument("--chats", type=int, default=340, help="some persons have two chats: fewer rooms come of them")
     parser.add_argument("--only", choices=CLIENTS)
     parser.add_argument("--keep", type=Path)
     arguments = parser.parse_args()
@@ -143,27 +254,28 @@ def main():
         folder = arguments.keep or Path(temporary)
         folder.mkdir(exist_ok=True, parents=True)
         make = [sys.executable, TOOLS / "make-chatdb.py", "generate", "--out", folder / "source"]
-        make += ["--messages", str(arguments.messages), "--chats", "300"]
+        make += ["--messages", str(arguments.messages), "--chats", str(arguments.chats)]
         subprocess.run(make, check=True, stdout=subprocess.DEVNULL)
-        truth = expected(folder / "source/truth.jsonl")
+        truth = Truth(folder / "source")
         process, url, password = start(arguments.footbridge.resolve(), folder, folder / "source/chat.db")
         try:
             wait_for_import(url, password)
+            environment = {
+                **os.environ,
+                "FOOTBRIDGE_URL": url,
+                "FOOTBRIDGE_USER": "owner",
+                "FOOTBRIDGE_PASSWORD": password,
+            }
             for name, prepare in CLIENTS.items():
                 if arguments.only in (None, name):
-                    environment = {
-                        **os.environ,
-                        "FOOTBRIDGE_URL": url,
-                        "FOOTBRIDGE_USER": "owner",
-                        "FOOTBRIDGE_PASSWORD": password,
-                    }
-                    command, where = prepare(environment, folder)
+                    command, where = prepare(folder)
                     began = time.monotonic()
                     ran = subprocess.run(command, cwd=where, env=environment, stdout=subprocess.PIPE, text=True)
                     if ran.returncode:
                         sys.exit(f"{name} ended with {ran.returncode}")
-                    check(name, json.loads(ran.stdout.splitlines()[-1]), truth)
-                    print(f"  in {time.monotonic() - began:.1f} s")
+                    took = time.monotonic() - began
+                    check(name, json.loads(ran.stdout.strip().split("\n")[-1]), truth)
+                    print(f"  in {took:.1f} s")
         finally:
             process.terminate()
             process.wait(timeout=10)

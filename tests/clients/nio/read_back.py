@@ -1,7 +1,8 @@
 """matrix-nio against footbridge: everything that it offers a script, and every room read back to its beginning.
 
 Environment: FOOTBRIDGE_URL, FOOTBRIDGE_USER, FOOTBRIDGE_PASSWORD. Prints one JSON object: by room id, its name, members,
-unread messages and the ids of its events, newest first. Ends with an error at the first answer that is not what the client expects.
+unread messages and the ids of its events, newest first. Ends with an error at the first answer that is not what the
+client expects.
 """
 
 import asyncio

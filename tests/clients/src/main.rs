@@ -36,18 +36,25 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .await?;
     client
         .matrix_auth()
-        .login_username(variable("FOOTBRIDGE_USER")?, &variable("FOOTBRIDGE_PASSWORD")?)
+        .login_username(
+            variable("FOOTBRIDGE_USER")?,
+            &variable("FOOTBRIDGE_PASSWORD")?,
+        )
         .initial_device_display_name("rust")
         .send()
         .await?;
     let sync = SyncService::builder(client.clone()).build().await?;
     sync.start().await;
-    let rooms = timeout(PATIENCE, all_rooms(&sync)).await.map_err(|_| "the room list was not complete in time")??;
+    let rooms = timeout(PATIENCE, all_rooms(&sync))
+        .await
+        .map_err(|_| "the room list was not complete in time")??;
     eprintln!("{} rooms", rooms.len());
     let mut seen = Map::new();
     for id in rooms {
         let room = client.get_room(&id).ok_or("a listed room is not known")?;
-        let what = timeout(PATIENCE, read_back(&room)).await.map_err(|_| format!("{id} was not read in time"))??;
+        let what = timeout(PATIENCE, read_back(&room))
+            .await
+            .map_err(|_| format!("{id} was not read in time"))??;
         seen.insert(id.to_string(), what);
     }
     sync.stop().await;
@@ -57,7 +64,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The ids of all rooms, once the list says that it is whole.
-async fn all_rooms(sync: &SyncService) -> Result<Vec<matrix_sdk::ruma::OwnedRoomId>, Box<dyn Error>> {
+async fn all_rooms(
+    sync: &SyncService,
+) -> Result<Vec<matrix_sdk::ruma::OwnedRoomId>, Box<dyn Error>> {
     let list = sync.room_list_service().all_rooms().await?;
     let (entries, controller) = list.entries_with_dynamic_adapters(10_000);
     controller.set_filter(Box::new(new_filter_non_left()));
@@ -65,7 +74,9 @@ async fn all_rooms(sync: &SyncService) -> Result<Vec<matrix_sdk::ruma::OwnedRoom
     let mut state = list.loading_state();
     let mut rooms = Vec::new();
     loop {
-        if let RoomListLoadingState::Loaded { maximum_number_of_rooms: Some(all) } = state.get()
+        if let RoomListLoadingState::Loaded {
+            maximum_number_of_rooms: Some(all),
+        } = state.get()
             && rooms.len() >= usize::try_from(all)?
         {
             return Ok(rooms);
@@ -122,7 +133,9 @@ async fn read_back(room: &matrix_sdk::Room) -> Result<Value, Box<dyn Error>> {
         let message = event.content().as_message();
         message.is_some_and(|message| message.is_edited())
     });
-    let reactions = events.iter().filter_map(|event| event.content().reactions());
+    let reactions = events
+        .iter()
+        .filter_map(|event| event.content().reactions());
     let ids: Vec<String> = events
         .iter()
         .rev()
@@ -130,7 +143,7 @@ async fn read_back(room: &matrix_sdk::Room) -> Result<Value, Box<dyn Error>> {
         .collect();
     Ok(json!({
         "name": room.display_name().await?.to_string(),
-        "unread": room.num_unread_messages(),
+        "unread": room.num_unread_notifications(),
         "edited": edited.count(),
         "reactions": reactions.flat_map(|reactions| reactions.values().map(|by| by.len())).sum::<usize>(),
         "events": ids,
