@@ -1,14 +1,14 @@
-//! One reader, several decoders, one writer, in the order of the reader.
+//! Batches that are read one after the other, decoded side by side, and written in the order of reading.
 //!
 //! ```text
-//! reader --batches--> decoders (in parallel) --pages--> put back in order --> the store's writer
+//! workers: read (one at a time), decode (in parallel) --pages--> put back in order --> the store's writer
 //! ```
 //!
-//! Every channel holds a few batches: a slow stage stops those before it, and memory does not grow with the source.
+//! A worker decodes what it has read itself: a batch never leaves the processor whose caches hold it, and its many small
+//! allocations are freed by the thread that made them. The channel holds a few pages: a slow writer stops the workers,
+//! and memory does not grow with the source.
 
 use std::collections::BTreeMap;
-use std::panic::resume_unwind;
-use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::mpsc::Receiver;
 use std::sync::mpsc::SyncSender;
@@ -17,59 +17,76 @@ use std::thread;
 
 use crate::ingest::IngestError;
 
-/// Batches that wait between two stages.
+/// Pages that wait to be put in order.
 const WAITING: usize = 2;
 
-/// Takes batches through the decoders to the writer until the reader has no more, or anything fails.
+/// Workers at most: reading takes nearly half of their time and only one of them reads.
+const WORKERS: usize = 6;
+
+/// A page or what kept it from being made, and its place in the order.
+type Numbered<P> = (u64, Result<P, IngestError>);
+
+/// Takes batches through the decoders to the writer until there are no more, or anything fails.
 ///
-/// `read` runs on a thread of its own, `decode` on several; `write` gets the pages in the order in which their batches
-/// were read, on the calling thread.
-pub(super) fn run<B: Send, P: Send>(
-    mut read: impl FnMut() -> Result<Option<B>, IngestError> + Send,
+/// `read` and `decode` run on threads of their own; `write` gets the pages in the order in which their batches were
+/// read, on the calling thread.
+pub(super) fn run<B, P: Send>(
+    read: impl FnMut() -> Result<Option<B>, IngestError> + Send,
     decode: impl Fn(B) -> Result<P, IngestError> + Sync,
     mut write: impl FnMut(P) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
-    let (to_decoders, batches) = sync_channel(WAITING);
     let (to_writer, pages) = sync_channel(WAITING);
-    let batches = Arc::new(Mutex::new(batches));
+    let reader = Mutex::new(Reader {
+        read,
+        number: 0,
+        is_done: false,
+    });
+    let workers = thread::available_parallelism().map_or(1, |processors| {
+        // The writer waits for the disk at times: then all processors are free to decode.
+        processors.get().min(WORKERS)
+    });
     thread::scope(|scope| {
-        let reader = scope.spawn(move || {
-            for number in 0_u64.. {
-                let Some(batch) = read()? else { break };
-                if to_decoders.send((number, batch)).is_err() {
-                    break;
-                }
-            }
-            Ok(())
-        });
-        for _ in 0..decoders() {
-            let (batches, decode, to_writer) = (Arc::clone(&batches), &decode, to_writer.clone());
-            scope.spawn(move || decode_batches(&batches, decode, &to_writer));
+        for _ in 0..workers {
+            let (reader, decode, to_writer) = (&reader, &decode, to_writer.clone());
+            scope.spawn(move || work(reader, decode, &to_writer));
         }
-        drop((batches, to_writer));
-        let written = in_order(pages, &mut write);
-        // The reader ends by itself: only the decoders hold its channel, and they end when nobody takes their pages.
-        let read = reader.join().unwrap_or_else(|panic| resume_unwind(panic));
-        written.and(read)
+        drop(to_writer);
+        in_order(pages, &mut write)
     })
 }
 
-/// One decoder less than there are processors; the writer needs one.
-fn decoders() -> usize {
-    thread::available_parallelism().map_or(1, |processors| {
-        processors.get().saturating_sub(1).clamp(1, 6)
-    })
+/// Numbers batches in the order of reading.
+struct Reader<R> {
+    read: R,
+    number: u64,
+    /// Whether there are no more, or reading failed.
+    is_done: bool,
 }
 
-fn decode_batches<B, P>(
-    batches: &Mutex<Receiver<(u64, B)>>,
+impl<R: FnMut() -> Result<Option<B>, IngestError>, B> Reader<R> {
+    fn next(&mut self) -> Option<(u64, Result<B, IngestError>)> {
+        if self.is_done {
+            return None;
+        }
+        let batch = (self.read)().transpose();
+        self.is_done = !matches!(batch, Some(Ok(_)));
+        let number = self.number;
+        self.number += 1;
+        batch.map(|batch| (number, batch))
+    }
+}
+
+/// Reads and decodes until there are no more batches or nobody takes the pages.
+fn work<B, P>(
+    reader: &Mutex<Reader<impl FnMut() -> Result<Option<B>, IngestError>>>,
     decode: &impl Fn(B) -> Result<P, IngestError>,
-    to_writer: &SyncSender<(u64, Result<P, IngestError>)>,
+    to_writer: &SyncSender<Numbered<P>>,
 ) {
     loop {
-        let next = batches.lock().map_or(None, |batches| batches.recv().ok());
+        // A poisoned lock is that of a reader that panicked: the scope passes its panic on.
+        let next = reader.lock().map_or(None, |mut reader| reader.next());
         let Some((number, batch)) = next else { return };
-        if to_writer.send((number, decode(batch))).is_err() {
+        if to_writer.send((number, batch.and_then(decode))).is_err() {
             return;
         }
     }
@@ -77,7 +94,7 @@ fn decode_batches<B, P>(
 
 /// Hands pages on by their numbers, holding those that came early.
 fn in_order<P>(
-    pages: Receiver<(u64, Result<P, IngestError>)>,
+    pages: Receiver<Numbered<P>>,
     write: &mut impl FnMut(P) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
     let mut early = BTreeMap::new();
@@ -128,6 +145,30 @@ mod tests {
             failed,
             Err(IngestError::Store(StoreError::Closed))
         ));
+    }
+
+    #[test]
+    fn an_error_of_the_reader_comes_after_the_pages_before_it() {
+        let mut left = 100;
+        let read = || {
+            left -= 1;
+            if left == 0 {
+                return Err(StoreError::Closed.into());
+            }
+            Ok(Some(left))
+        };
+        let mut written = Vec::new();
+
+        let failed = run(read, Ok, |page| {
+            written.push(page);
+            Ok(())
+        });
+
+        assert!(matches!(
+            failed,
+            Err(IngestError::Store(StoreError::Closed))
+        ));
+        assert_eq!(written, (1..100).rev().collect::<Vec<i32>>());
     }
 
     #[test]
