@@ -40,7 +40,7 @@ use footbridge::store::News;
 use footbridge::store::Pace;
 use footbridge::store::Page;
 use footbridge::store::Place;
-use footbridge::store::Prepared;
+use footbridge::store::Preparer;
 use footbridge::store::Snapshot;
 use footbridge::store::Store;
 use footbridge::store::StoreError;
@@ -132,7 +132,7 @@ fn page(chat: u8, messages: Vec<Message>) -> Page {
             },
             record: MessageRecord::default(),
         };
-        Prepared::new(change, 1).unwrap()
+        Preparer::default().prepare(change, 1).unwrap()
     };
     Page {
         conversations: vec![ConversationChange {

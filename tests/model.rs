@@ -51,6 +51,7 @@ use footbridge::model::record::SourceKind;
 use footbridge::store::Direction;
 use footbridge::store::Page;
 use footbridge::store::Prepared;
+use footbridge::store::Preparer;
 use footbridge::store::Snapshot;
 use footbridge::store::Store;
 use footbridge::store::Tally;
@@ -223,7 +224,7 @@ impl Incoming {
             record: MessageRecord::default(),
             fingerprint: hash.finish(),
         };
-        Prepared::new(change, 1).unwrap()
+        Preparer::default().prepare(change, 1).unwrap()
     }
 }
 

@@ -10,8 +10,12 @@ pub const COMMIT_ROWS: usize = 100_000;
 /// Bytes of decoded and raw values in one commit: bounds memory whatever the rows hold.
 pub const COMMIT_BYTES: usize = 24 << 20;
 
-/// Jobs waiting for the store's writer.
-pub const WRITER_QUEUE: usize = 4;
+/// Jobs waiting for the store's writer, however small: who sends them is told soon when they are not stored.
+pub const WRITER_QUEUE: usize = 64;
+
+/// Bytes of prepared messages that wait for the store's writer: with enough of them reading and decoding go on while it
+/// commits, and there is work for it afterwards.
+pub const WRITER_BYTES: usize = 24 << 20;
 
 /// Rows that one group commit may collect.
 pub const GROUP_ROWS: usize = 2_000;

@@ -38,7 +38,7 @@ use crate::source::chatdb::Locations;
 use crate::source::chatdb::SourceRow;
 use crate::store::Pace;
 use crate::store::Page;
-use crate::store::Prepared;
+use crate::store::Preparer;
 use crate::store::Snapshot;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -352,11 +352,14 @@ fn decode_rows(
     directory: &Directory,
 ) -> Result<Decoded, IngestError> {
     let (mut page, mut own) = (Page::default(), BTreeSet::new());
+    let mut preparer = Preparer::default();
+    page.messages.reserve_exact(rows.len());
     for row in rows {
         own_addresses(&row.record.row, &mut own);
         let mut change = decode(row.record, row.fingerprint, directory);
         look_for_files(files, &mut change);
-        page.messages.push(Prepared::new(change, DECODER_VERSION)?);
+        page.messages
+            .push(preparer.prepare(change, DECODER_VERSION)?);
     }
     Ok(Decoded { page, own })
 }

@@ -14,7 +14,7 @@ use crate::model::record::SourceKind;
 use crate::model::region::Region;
 use crate::store::Pace;
 use crate::store::Page;
-use crate::store::Prepared;
+use crate::store::Preparer;
 use crate::store::Snapshot;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -63,8 +63,9 @@ pub fn redecode(
         Ok(batch)
     };
     let decode_again = |batch: Vec<(StoredRecord, u64)>| {
+        let mut preparer = Preparer::default();
         let again = |(stored, fingerprint): (StoredRecord, u64)| {
-            Prepared::new(
+            preparer.prepare(
                 decode(stored.record, fingerprint, &directory),
                 DECODER_VERSION,
             )

@@ -5,17 +5,16 @@ use crate::base::time::AppleTime;
 use crate::model::conversation::Conversation;
 use crate::model::conversation::ConversationChange;
 use crate::model::conversation::Name;
-use crate::model::message::Author;
 use crate::model::record::ChatColumn;
 use crate::store::error::StoreError;
-use crate::store::messages::is_message;
+use crate::store::prepared::Class;
+use crate::store::prepared::Outline;
 use crate::store::transaction::Transaction;
 use crate::store::transaction::find;
 use crate::store::transaction::put;
 use crate::store::transaction::value;
 use crate::store::value::ChangeKind;
 use crate::store::value::Head;
-use crate::store::value::ReadFrom;
 use crate::store::value::ReadPosition;
 use crate::store::value::StoredChat;
 use crate::store::value::StoredConversation;
@@ -23,28 +22,21 @@ use crate::store::value::StoredMessage;
 
 impl Head {
     /// Counts one more message.
-    pub(super) fn add(&mut self, row: RowId, stored: &StoredMessage) {
-        let time = stored.time;
+    pub(super) fn add(&mut self, row: RowId, time: AppleTime, outline: &Outline) {
         self.messages += 1;
         self.oldest = Some(self.oldest.map_or(time, |oldest| oldest.min(time)));
         self.newest = self.newest.max(Some(time));
-        if is_message(stored) {
+        if outline.class == Class::Message {
             self.newest_message = self.newest_message.max(Some(time));
         }
-        self.note_read(row, stored);
+        self.note_read(row, time, outline);
     }
 
     /// Moves the read position to a message that the owner has read or written.
-    pub(super) fn note_read(&mut self, row: RowId, stored: &StoredMessage) {
-        let from = match &stored.message.author {
-            Author::Owner => ReadFrom::Written,
-            Author::Other(_) | Author::Unknown if stored.message.times.read.is_some() => {
-                ReadFrom::Source
-            }
-            Author::Other(_) | Author::Unknown => return,
-        };
-        let time = stored.time;
-        self.raise_read(ReadPosition { time, row, from });
+    pub(super) fn note_read(&mut self, row: RowId, time: AppleTime, outline: &Outline) {
+        if let Some(from) = outline.read {
+            self.raise_read(ReadPosition { time, row, from });
+        }
     }
 
     /// Moves the read position if it is behind a place.
@@ -227,7 +219,8 @@ impl Transaction<'_> {
             self.put_message(RowId(*row), &message)?;
             self.tally.changed += 1;
             self.tally.moved += 1;
-            self.head(older)?.add(RowId(*row), &message);
+            self.head(older)?
+                .add(RowId(*row), message.time, &Outline::of(&message.message));
         }
         let empty = self.head(younger)?;
         let read = empty.read;

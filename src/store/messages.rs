@@ -17,7 +17,9 @@ use crate::model::message::Message;
 use crate::model::record::SourceKind;
 use crate::store::error::StoreError;
 use crate::store::guid::GuidKey;
-use crate::store::page::Prepared;
+use crate::store::prepared::Class;
+use crate::store::prepared::Outline;
+use crate::store::prepared::Prepared;
 use crate::store::transaction::Transaction;
 use crate::store::transaction::find;
 use crate::store::transaction::value;
@@ -36,11 +38,18 @@ pub(super) struct Origin {
     pub(super) decoder: u32,
 }
 
-/// A message on its way into the store, and the row it has there if it is held already.
+/// Where a message belongs, and the row it has if it is held already.
 struct Incoming {
     home: Option<RowId>,
     also_in: Vec<RowId>,
-    known: Option<(RowId, StoredMessage)>,
+    known: Option<Known>,
+}
+
+/// A message that is held, and the same as it comes now, without its attachments.
+struct Known {
+    row: RowId,
+    held: StoredMessage,
+    message: Message,
 }
 
 impl Transaction<'_> {
@@ -50,62 +59,118 @@ impl Transaction<'_> {
         prepared: Prepared,
         origin: Origin,
     ) -> Result<(), StoreError> {
-        let Prepared {
-            mut message,
-            placement,
-            fingerprint,
-            record,
-            terms,
-        } = prepared;
-        let incoming = self.recognise(&message, &placement)?;
-        let (row, is_new) = match &incoming.known {
-            Some((row, _)) => (*row, false),
-            None => (self.new_row(), true),
+        let Incoming {
+            home,
+            also_in,
+            known,
+        } = self.recognise(&prepared)?;
+        match known {
+            None => self.insert_message(prepared, home, also_in, origin),
+            Some(known) => self.refresh_message(known, prepared, (home, also_in), origin),
+        }
+    }
+
+    /// Stores a message that is not held.
+    fn insert_message(
+        &mut self,
+        mut prepared: Prepared,
+        home: Option<RowId>,
+        also_in: Vec<RowId>,
+        origin: Origin,
+    ) -> Result<(), StoreError> {
+        let row = self.new_row();
+        let files = mem::take(&mut prepared.attachments);
+        let (attachments, _) = self.apply_attachments(row, files)?;
+        let time = self.sort_time(prepared.outline.sent, None)?;
+        if home.is_none() {
+            self.note_parked(row, home, mem::take(&mut prepared.placement))?;
+        }
+        if prepared.outline.is_unreadable {
+            self.note_quarantine(row, &prepared.message()?, origin.decoder)?;
+        }
+        let duplicate_of = self.link_twin(row, home, time, &prepared)?;
+        let number = self.log_in(home, ChangeKind::Message, row)?;
+        let stored = StoredMessage {
+            time,
+            conversation: home,
+            also_in,
+            first_seen: self.now,
+            first_change: number,
+            last_change: number,
+            sources: vec![origin.source],
+            duplicate_of,
+            attachments,
+            came: None,
+            marks: prepared.outline.marks(number),
+            message: prepared.encoded(),
         };
-        let files = mem::take(&mut message.attachments);
+        self.add_message(
+            row,
+            &stored,
+            origin.source,
+            prepared.record(),
+            prepared.fingerprint,
+        )?;
+        let outline = &prepared.outline;
+        self.tally.count_new(outline, home);
+        self.last_time = Some(time);
+        self.insert_guid(&outline.guid, row)?;
+        self.waiting.by_time.push((time.nanos(), row.0));
+        self.waiting.relations.extend(outline.relations(row));
+        self.waiting.timeline.extend(timeline(&stored, row));
+        if let Some(conversation) = home {
+            self.head(conversation)?.add(row, time, outline);
+            if outline.class == Class::Announcement
+                && let Kind::Announcement(Announcement::Renamed(Some(title))) =
+                    prepared.message()?.kind
+            {
+                self.date_name(conversation, &title, time)?;
+            }
+        }
+        self.index.add(row.0, &prepared.terms);
+        Ok(())
+    }
+
+    /// Stores what is different of a message that is held.
+    fn refresh_message(
+        &mut self,
+        known: Known,
+        mut prepared: Prepared,
+        (home, also_in): (Option<RowId>, Vec<RowId>),
+        origin: Origin,
+    ) -> Result<(), StoreError> {
+        let Known {
+            row,
+            held,
+            mut message,
+        } = known;
+        let files = mem::take(&mut prepared.attachments);
         let (attachments, files_changed) = self.apply_attachments(row, files)?;
         if message.times.deleted.is_none()
-            && let Some((_, old)) = &incoming.known
-            && self.says_nothing_new(row, origin.source, fingerprint)?
+            && self.says_nothing_new(row, origin.source, prepared.fingerprint)?
         {
-            message.times.deleted = old.message.times.deleted;
+            message.times.deleted = held.message.times.deleted;
         }
         let stored = StoredMessage {
-            time: self.sort_time(&message, &incoming)?,
-            conversation: incoming.home,
-            also_in: incoming.also_in,
-            first_seen: incoming
-                .known
-                .as_ref()
-                .map_or(self.now, |(_, old)| old.first_seen),
-            first_change: ChangeNumber::default(),
-            last_change: ChangeNumber::default(),
+            time: self.sort_time(message.times.sent, Some(&held))?,
+            conversation: home,
+            also_in,
+            first_seen: held.first_seen,
+            first_change: held.first_change,
+            last_change: held.last_change,
             sources: vec![origin.source],
-            duplicate_of: incoming
-                .known
-                .as_ref()
-                .and_then(|(_, old)| old.duplicate_of.clone()),
+            duplicate_of: held.duplicate_of.clone(),
             attachments,
             came: None,
             marks: Vec::new(),
             message,
         };
-        if !is_new || stored.conversation.is_none() {
-            self.note_parked(row, &stored, placement)?;
+        self.note_parked(row, home, mem::take(&mut prepared.placement))?;
+        self.note_quarantine(row, &stored.message, origin.decoder)?;
+        self.put_record(row, origin.source, prepared.record(), prepared.fingerprint)?;
+        if self.update_message(row, &held, stored, files_changed)? {
+            self.index.add(row.0, &prepared.terms);
         }
-        if !is_new || !stored.message.unreadable.is_empty() {
-            self.note_quarantine(row, &stored.message, origin.decoder)?;
-        }
-        match incoming.known {
-            None => self.insert_message(row, stored, origin.source, &record, fingerprint)?,
-            Some((row, old)) => {
-                self.put_record(row, origin.source, &record, fingerprint)?;
-                if !self.update_message(row, &old, stored, files_changed)? {
-                    return Ok(());
-                }
-            }
-        }
-        self.index.add(row.0, &terms);
         Ok(())
     }
 
@@ -125,40 +190,44 @@ impl Transaction<'_> {
     }
 
     /// Which row a message is, and where it belongs.
-    fn recognise(
-        &mut self,
-        message: &Message,
-        placement: &Placement,
-    ) -> Result<Incoming, StoreError> {
-        let mut homes = self.homes(placement)?.into_iter();
+    fn recognise(&mut self, prepared: &Prepared) -> Result<Incoming, StoreError> {
+        let mut homes = self.homes(&prepared.placement)?.into_iter();
         let home = homes.next();
         let also_in = homes.collect();
-        let mut known = None;
-        for row in self.messages_with(&message.guid)? {
-            let held = self.message(row)?;
-            if is_same(&held, message, home) {
-                known = Some((row, held));
-                break;
-            }
-        }
-        if let (None, Some((_, held))) = (home, &known)
-            && held.conversation.is_some()
-        {
-            // That the source names no conversation any more is no reason to hide where it was.
+        let rows = self.messages_with(&prepared.outline.guid)?;
+        if rows.is_empty() {
             return Ok(Incoming {
-                home: held.conversation,
-                also_in: held.also_in.clone(),
-                known,
+                home,
+                also_in,
+                known: None,
             });
         }
-        if known.is_none() && self.new_guids.contains_key(&GuidKey::of(&message.guid).0) {
+        let message = prepared.message()?;
+        for row in rows {
+            let held = self.message(row)?;
+            if !is_same(&held, &message, home) {
+                continue;
+            }
+            // That the source names no conversation any more is no reason to hide where it was.
+            let (home, also_in) = if home.is_none() && held.conversation.is_some() {
+                (held.conversation, held.also_in.clone())
+            } else {
+                (home, also_in)
+            };
+            return Ok(Incoming {
+                home,
+                also_in,
+                known: Some(Known { row, held, message }),
+            });
+        }
+        if self.new_guids.contains_key(&GuidKey::of(&message.guid).0) {
             // A second message with this GUID: the first must be where look-ups find it.
             self.flush()?;
         }
         Ok(Incoming {
             home,
             also_in,
-            known,
+            known: None,
         })
     }
 
@@ -179,15 +248,14 @@ impl Transaction<'_> {
     /// sending itself is corrected.
     fn sort_time(
         &mut self,
-        message: &Message,
-        incoming: &Incoming,
+        sent: Option<AppleTime>,
+        held: Option<&StoredMessage>,
     ) -> Result<AppleTime, StoreError> {
-        let sent = message.times.sent;
-        let (sent, first_seen) = match &incoming.known {
-            Some((_, old)) if sent.is_none() || sent == old.message.times.sent => {
+        let (sent, first_seen) = match held {
+            Some(old) if sent.is_none() || sent == old.message.times.sent => {
                 return Ok(old.time);
             }
-            Some((_, old)) => (sent, old.first_seen),
+            Some(old) => (sent, old.first_seen),
             None if sent.is_some() => (sent, self.now),
             None => (self.time_before()?, self.now),
         };
@@ -209,34 +277,6 @@ impl Transaction<'_> {
             }
         }
         Ok(self.last_time)
-    }
-
-    fn insert_message(
-        &mut self,
-        row: RowId,
-        mut stored: StoredMessage,
-        source: SourceKind,
-        record: &[u8],
-        fingerprint: u64,
-    ) -> Result<(), StoreError> {
-        self.link_twin(row, &mut stored)?;
-        let number = self.log_in(stored.conversation, ChangeKind::Message, row)?;
-        (stored.first_change, stored.last_change) = (number, number);
-        stored.marks = first_marks(&stored.message, number);
-        self.tally.count_new(&stored);
-        self.last_time = Some(stored.time);
-        self.add_message(row, &stored, source, record, fingerprint)?;
-        self.insert_guid(&stored.message.guid, row)?;
-        self.waiting.by_time.push((stored.time.nanos(), row.0));
-        self.waiting.relations.extend(relations(&stored, row));
-        self.waiting.timeline.extend(timeline(&stored, row));
-        if let Some(conversation) = stored.conversation {
-            self.head(conversation)?.add(row, &stored);
-            if let Kind::Announcement(Announcement::Renamed(Some(title))) = &stored.message.kind {
-                self.date_name(conversation, title, stored.time)?;
-            }
-        }
-        Ok(())
     }
 
     /// Writes a held message as it is now, with all that follows, and says whether anything that shows is different.
@@ -275,7 +315,8 @@ impl Transaction<'_> {
         self.put_message(row, &new)?;
         self.move_rows(row, old, &new)?;
         if let Some(conversation) = new.conversation {
-            self.head(conversation)?.note_read(row, &new);
+            let outline = Outline::of(&new.message);
+            self.head(conversation)?.note_read(row, new.time, &outline);
         }
         Ok(true)
     }
@@ -288,21 +329,21 @@ impl Transaction<'_> {
         new: &StoredMessage,
     ) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_redb("writing to", error);
-        let (before, now) = (timeline(old, row), timeline(new, row));
-        let (was_about, is_about) = (relations(old, row), relations(new, row));
-        if before == now
-            && was_about == is_about
-            && old.time == new.time
-            && is_message(old) == is_message(new)
-        {
+        let (before, now) = (IndexRows::of(old, row), IndexRows::of(new, row));
+        if before == now && old.time == new.time && is_message(old) == is_message(new) {
             return Ok(());
         }
         // The old rows may still wait; what is removed must be in the tables.
         self.flush()?;
-        for key in before.iter().filter(|key| !now.contains(key)) {
+        for key in before
+            .timeline
+            .iter()
+            .filter(|key| !now.timeline.contains(key))
+        {
             self.tables.timeline.remove(*key).map_err(failed)?;
         }
-        for (target, row) in was_about.iter().filter(|key| !is_about.contains(key)) {
+        let no_more = |key: &&([u8; 16], u64)| !now.relations.contains(key);
+        for (target, row) in before.relations.iter().filter(no_more) {
             self.tables
                 .relations
                 .remove((target, *row))
@@ -315,12 +356,16 @@ impl Transaction<'_> {
                 .map_err(failed)?;
             self.waiting.by_time.push((new.time.nanos(), row.0));
         }
-        self.waiting
-            .timeline
-            .extend(now.iter().filter(|key| !before.contains(key)));
-        self.waiting
-            .relations
-            .extend(is_about.iter().filter(|key| !was_about.contains(key)));
+        self.waiting.timeline.extend(
+            now.timeline
+                .iter()
+                .filter(|key| !before.timeline.contains(key)),
+        );
+        self.waiting.relations.extend(
+            now.relations
+                .iter()
+                .filter(|key| !before.relations.contains(key)),
+        );
         let counts =
             |stored: &StoredMessage| (stored.conversation, stored.time, is_message(stored));
         if counts(old) != counts(new) {
@@ -427,10 +472,10 @@ impl Transaction<'_> {
     fn note_parked(
         &mut self,
         row: RowId,
-        stored: &StoredMessage,
+        home: Option<RowId>,
         placement: Placement,
     ) -> Result<(), StoreError> {
-        if stored.conversation.is_none() {
+        if home.is_none() {
             let before: Option<ParkedRow> = find(&self.tables.parked, "parked", row.0)?;
             let parked = ParkedRow {
                 placement,
@@ -471,22 +516,27 @@ impl Transaction<'_> {
         Self::put_row(&mut self.tables.quarantine, "quarantine", row, &entry)
     }
 
-    /// In a self chat every message comes twice, sent and received: the received copy names its twin (ID-28).
-    fn link_twin(&mut self, row: RowId, stored: &mut StoredMessage) -> Result<(), StoreError> {
-        let Some(conversation) = stored.conversation else {
-            return Ok(());
+    /// In a self chat every message comes twice, sent and received: the received copy names its twin (ID-28). Answers what
+    /// this new message is a copy of.
+    fn link_twin(
+        &mut self,
+        row: RowId,
+        home: Option<RowId>,
+        time: AppleTime,
+        prepared: &Prepared,
+    ) -> Result<Option<Guid>, StoreError> {
+        let Some(conversation) = home else {
+            return Ok(None);
         };
-        if !matches!(stored.message.kind, Kind::Message { .. })
-            || !self.is_self_chat(conversation)?
-        {
-            return Ok(());
+        if prepared.outline.class != Class::Message || !self.is_self_chat(conversation)? {
+            return Ok(None);
         }
         let mut near = Vec::new();
-        for other in self.rows_near(conversation, stored.time)? {
+        for other in self.rows_near(conversation, time)? {
             near.push((other, self.message(other)?));
         }
-        self.self_chat_rows.insert((conversation, stored.time, row));
-        let mine = &stored.message;
+        self.self_chat_rows.insert((conversation, time, row));
+        let mine = prepared.message()?;
         let is_copy = |other: &StoredMessage| {
             let theirs = &other.message;
             theirs.body == mine.body && theirs.author != mine.author && theirs.guid != mine.guid
@@ -496,11 +546,11 @@ impl Transaction<'_> {
                 .into_iter()
                 .find(|(_, other)| is_copy(other) && other.duplicate_of.is_none());
             if let Some((row, mut twin)) = twin {
-                twin.duplicate_of = Some(mine.guid.clone());
+                twin.duplicate_of = Some(mine.guid);
                 twin.last_change = self.log_in(Some(conversation), ChangeKind::Message, row)?;
                 self.put_message(row, &twin)?;
             }
-            return Ok(());
+            return Ok(None);
         }
         let is_named = |guid: &Guid| {
             let mut others = near.iter();
@@ -511,8 +561,7 @@ impl Transaction<'_> {
             is_copy(other) && theirs.author == Author::Owner && !is_named(&theirs.guid)
         };
         let twin = near.iter().find(|(_, other)| is_twin(other));
-        stored.duplicate_of = twin.map(|(_, twin)| twin.message.guid.clone());
-        Ok(())
+        Ok(twin.map(|(_, twin)| twin.message.guid.clone()))
     }
 
     /// Messages of a self chat within the twin window of a time, by arrival, those of this transaction included.
@@ -573,8 +622,8 @@ fn is_same(held: &StoredMessage, incoming: &Message, home: Option<RowId>) -> boo
 }
 
 /// Whether it is something that a person wrote or sent.
-pub(super) fn is_message(stored: &StoredMessage) -> bool {
-    matches!(stored.message.kind, Kind::Message { .. })
+fn is_message(stored: &StoredMessage) -> bool {
+    Class::of(&stored.message.kind) == Class::Message
 }
 
 /// The marks of a held message as it is now. What was marked before keeps its change; an unsend keeps its time too, for
@@ -614,30 +663,29 @@ fn marks_after(
     marks
 }
 
-/// The timeline rows of a message: itself, then its marks at their own times (D5).
-pub(super) fn timeline(stored: &StoredMessage, row: RowId) -> Vec<(u64, i64, u64, u16)> {
-    let Some(conversation) = stored.conversation else {
-        return Vec::new();
-    };
-    let times = std::iter::once(stored.time).chain(stored.marks.iter().map(|mark| mark.at));
-    times
-        .zip(0..=u16::MAX)
-        .map(|(time, n)| (conversation.0, time.nanos(), row.0, n))
-        .collect()
+/// The rows of a held message in the timeline and in the relations.
+#[derive(PartialEq)]
+struct IndexRows {
+    timeline: Vec<(u64, i64, u64, u16)>,
+    relations: Vec<([u8; 16], u64)>,
 }
 
-/// The rows by which a message is found from what it is about.
-pub(super) fn relations(stored: &StoredMessage, row: RowId) -> Vec<([u8; 16], u64)> {
-    let message = &stored.message;
-    let about = match &message.kind {
-        Kind::Message { about } => about.as_ref(),
-        Kind::Tapback(tapback) => Some(&tapback.target),
-        Kind::Announcement(_) => None,
-    };
-    let targets = about.into_iter().chain(&message.reply_to);
-    let mut rows: Vec<([u8; 16], u64)> = targets
-        .map(|target| (GuidKey::of(&target.guid).0, row.0))
-        .collect();
-    rows.dedup();
-    rows
+impl IndexRows {
+    fn of(stored: &StoredMessage, row: RowId) -> Self {
+        Self {
+            timeline: timeline(stored, row).collect(),
+            relations: Outline::of(&stored.message).relations(row).collect(),
+        }
+    }
+}
+
+/// The timeline rows of a message: itself, then its marks at their own times (D5).
+pub(super) fn timeline<M>(
+    stored: &StoredMessage<M>,
+    row: RowId,
+) -> impl Iterator<Item = (u64, i64, u64, u16)> {
+    let conversation = stored.conversation;
+    let times = std::iter::once(stored.time).chain(stored.marks.iter().map(|mark| mark.at));
+    let numbered = times.zip(0..=u16::MAX);
+    numbered.filter_map(move |(time, n)| Some((conversation?.0, time.nanos(), row.0, n)))
 }

@@ -16,6 +16,7 @@ use crate::store::db::begin_write;
 use crate::store::db::fill_random;
 use crate::store::error::StoreError;
 use crate::store::guid::GuidKey;
+use crate::store::prepared::Outline;
 use crate::store::publication::PassStep;
 use crate::store::tables;
 use crate::store::transaction::Tables;
@@ -161,7 +162,11 @@ fn counted_heads(transaction: &Transaction<'_>) -> Result<BTreeMap<RowId, Head>,
         let stored: StoredMessage = value("messages", bytes.value())?;
         if let Some(conversation) = stored.conversation {
             let head = heads.entry(conversation).or_default();
-            head.add(RowId(row.value()), &stored);
+            head.add(
+                RowId(row.value()),
+                stored.time,
+                &Outline::of(&stored.message),
+            );
             head.last_change = head.last_change.max(stored.last_change);
         }
     }

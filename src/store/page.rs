@@ -8,26 +8,20 @@ use crate::base::ids::RowId;
 use crate::base::time::AppleTime;
 use crate::model::attachment::Attachment;
 use crate::model::change::Cursor;
-use crate::model::change::MessageChange;
 use crate::model::change::Owner;
-use crate::model::change::Placement;
 use crate::model::contact::Contact;
 use crate::model::conversation::ConversationChange;
 use crate::model::handle::OwnHandles;
-use crate::model::message::Message;
 use crate::model::record::HandleRow;
 use crate::model::record::SourceKind;
 use crate::store::error::StoreError;
-use crate::store::index::terms_of;
 use crate::store::messages::Origin;
-use crate::store::search::MessageTerms;
+use crate::store::prepared::Prepared;
 use crate::store::transaction::Transaction;
 use crate::store::transaction::find;
 use crate::store::transaction::put;
 use crate::store::value::ChangeKind;
 use crate::store::value::ParkedRow;
-use crate::store::value::Stored;
-use crate::store::value::StoredRecord;
 use crate::store::value::Tombstone;
 
 /// The owner's addresses in `meta`, a line each.
@@ -60,43 +54,10 @@ pub struct Page {
     pub unfinished: bool,
 }
 
-/// A message with everything that storing it needs and that does not depend on what is stored: made by the threads that
-/// decode, so that the one thread that writes has less to do.
-pub struct Prepared {
-    pub(super) message: Message,
-    pub(super) placement: Placement,
-    pub(super) fingerprint: u64,
-    /// The record's stored form.
-    pub(super) record: Vec<u8>,
-    pub(super) terms: MessageTerms,
-}
-
-impl Prepared {
-    /// Prepares a change that one version of the decoder made.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Value`] for a record that no value can hold.
-    pub fn new(change: MessageChange, decoder: u32) -> Result<Self, StoreError> {
-        let MessageChange {
-            message,
-            placement,
-            record,
-            fingerprint,
-        } = change;
-        let terms = terms_of(&message);
-        let record = StoredRecord { decoder, record };
-        let record = record.to_bytes().map_err(|source| StoreError::Value {
-            table: "records",
-            source,
-        })?;
-        Ok(Self {
-            message,
-            placement,
-            fingerprint,
-            record,
-            terms,
-        })
+impl Page {
+    /// About how much memory its messages take, bytes.
+    pub(super) fn size_bytes(&self) -> usize {
+        self.messages.iter().map(Prepared::size_bytes).sum()
     }
 }
 

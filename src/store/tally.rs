@@ -2,7 +2,9 @@
 
 use std::ops::AddAssign;
 
-use crate::model::message::Kind;
+use crate::base::ids::RowId;
+use crate::store::prepared::Class;
+use crate::store::prepared::Outline;
 use crate::store::value::StoredMessage;
 
 macro_rules! tally {
@@ -70,13 +72,13 @@ impl Tally {
         } == Self::default()
     }
 
-    pub(super) fn count_new(&mut self, message: &StoredMessage) {
-        match message.message.kind {
-            Kind::Message { .. } => self.new_messages += 1,
-            Kind::Tapback(_) => self.new_tapbacks += 1,
-            Kind::Announcement(_) => self.new_announcements += 1,
+    pub(super) fn count_new(&mut self, message: &Outline, conversation: Option<RowId>) {
+        match message.class {
+            Class::Message => self.new_messages += 1,
+            Class::Tapback => self.new_tapbacks += 1,
+            Class::Announcement => self.new_announcements += 1,
         }
-        self.count_state(message);
+        self.count_state(conversation, message.is_unreadable);
     }
 
     pub(super) fn count_changed(&mut self, old: &StoredMessage, new: &StoredMessage) {
@@ -100,11 +102,11 @@ impl Tally {
             u64::from((old.conversation, &old.also_in) != (new.conversation, &new.also_in));
         self.deleted += u64::from(before.times.deleted != now.times.deleted);
         self.attachments += u64::from(old.attachments != new.attachments);
-        self.count_state(new);
+        self.count_state(new.conversation, !now.unreadable.is_empty());
     }
 
-    fn count_state(&mut self, message: &StoredMessage) {
-        self.parked += u64::from(message.conversation.is_none());
-        self.unreadable += u64::from(!message.message.unreadable.is_empty());
+    fn count_state(&mut self, conversation: Option<RowId>, is_unreadable: bool) {
+        self.parked += u64::from(conversation.is_none());
+        self.unreadable += u64::from(is_unreadable);
     }
 }

@@ -35,6 +35,7 @@ use crate::store::tables;
 use crate::store::tally::Tally;
 use crate::store::value::ChangeEntry;
 use crate::store::value::ChangeKind;
+use crate::store::value::EncodedMessage;
 use crate::store::value::Head;
 use crate::store::value::Stored;
 use crate::store::value::StoredConversation;
@@ -319,16 +320,15 @@ impl<'tx> Transaction<'tx> {
     pub(super) fn add_message(
         &mut self,
         row: RowId,
-        message: &StoredMessage,
+        message: &StoredMessage<EncodedMessage<'_>>,
         source: SourceKind,
         record: &[u8],
         fingerprint: u64,
     ) -> Result<(), StoreError> {
         let Arrivals { bytes, rows } = &mut self.waiting.arrivals;
         let begin = bytes.len();
-        bytes.push(StoredMessage::VERSION);
         message
-            .append_to(bytes)
+            .append_stored(bytes)
             .map_err(|source| StoreError::Value {
                 table: "messages",
                 source,
@@ -351,7 +351,7 @@ impl<'tx> Transaction<'tx> {
 
     /// Appends the messages that waited.
     fn append_arrivals(&mut self) -> Result<(), StoreError> {
-        let Arrivals { bytes, rows } = std::mem::take(&mut self.waiting.arrivals);
+        let Arrivals { bytes, rows } = &self.waiting.arrivals;
         let value = |range: &Range<usize>| bytes.get(range.clone()).unwrap_or_default();
         let key = |arrival: &Arrival| (arrival.row.0, arrival.source.number());
         append(
@@ -365,7 +365,10 @@ impl<'tx> Transaction<'tx> {
         append(
             &mut self.tables.fingerprints,
             rows.iter().map(|new| (key(new), new.fingerprint)),
-        )
+        )?;
+        self.waiting.arrivals.bytes.clear();
+        self.waiting.arrivals.rows.clear();
+        Ok(())
     }
 
     /// Appends the entries of the change log that waited.

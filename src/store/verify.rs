@@ -15,9 +15,9 @@ use crate::model::record::HandleRow;
 use crate::store::Store;
 use crate::store::db;
 use crate::store::error::StoreError;
-use crate::store::messages::relations;
 use crate::store::messages::timeline;
 use crate::store::pages;
+use crate::store::prepared::Outline;
 use crate::store::search;
 use crate::store::snapshot::Snapshot;
 use crate::store::value::ChangeEntry;
@@ -202,13 +202,14 @@ impl Verification<'_> {
         {
             self.find("by_time", row, "missing at its time");
         }
+        let outline = Outline::of(&stored.message);
         for key in timeline(&stored, row) {
             self.timeline_rows += 1;
             if tables.timeline()?.get(key).map_err(failed)?.is_none() {
                 self.find("timeline", row, format!("entry {} is missing", key.3));
             }
         }
-        for (target, relation) in relations(&stored, row) {
+        for (target, relation) in outline.relations(row) {
             self.relation_rows += 1;
             if tables
                 .relations()?
@@ -247,7 +248,7 @@ impl Verification<'_> {
             self.heads
                 .entry(conversation)
                 .or_default()
-                .add(row, &stored);
+                .add(row, stored.time, &outline);
         } else {
             self.parked += 1;
             if tables.parked()?.get(row.0).map_err(failed)?.is_none() {

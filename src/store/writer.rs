@@ -18,6 +18,7 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
+use std::sync::Condvar;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::mpsc::Receiver;
@@ -36,6 +37,7 @@ use crate::base::limits::COMMIT_ROWS;
 use crate::base::limits::GROUP_ROWS;
 use crate::base::limits::GROUP_WAIT;
 use crate::base::limits::IMPORT_WAIT;
+use crate::base::limits::WRITER_BYTES;
 use crate::base::limits::WRITER_QUEUE;
 use crate::model::record::SourceKind;
 use crate::store::Store;
@@ -73,6 +75,47 @@ struct Job {
     page: Page,
     source: SourceKind,
     decoder: u32,
+    share: Share,
+}
+
+/// Bytes of the pages that wait for the writer, and of the one that it has.
+#[derive(Default)]
+struct Load {
+    bytes: Mutex<usize>,
+    less: Condvar,
+}
+
+/// A page's part of the load, until the writer is done with the page, or ends.
+struct Share {
+    load: Arc<Load>,
+    bytes: usize,
+}
+
+impl Share {
+    /// Waits until there is room. A page that is too large goes alone.
+    fn of(load: &Arc<Load>, bytes: usize) -> Self {
+        let mut held = load.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        while *held > 0 && *held + bytes > WRITER_BYTES {
+            held = load.less.wait(held).unwrap_or_else(PoisonError::into_inner);
+        }
+        *held += bytes;
+        Self {
+            load: Arc::clone(load),
+            bytes,
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut held = self
+            .load
+            .bytes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *held -= self.bytes;
+        self.load.less.notify_all();
+    }
 }
 
 /// Where the answer to a flush goes.
@@ -121,6 +164,7 @@ impl Works {
 pub struct Writer {
     orders: Option<SyncSender<Order>>,
     works: Arc<Works>,
+    load: Arc<Load>,
     thread: Option<JoinHandle<()>>,
     failure: Arc<Failure>,
 }
@@ -158,23 +202,26 @@ impl Writer {
         Self {
             orders: thread.is_ok().then_some(orders),
             works,
+            load: Arc::default(),
             thread: thread.ok(),
             failure,
         }
     }
 
-    /// Hands over a page, waiting while the queue is full. It is safe only once a later [`Self::flush`] has answered.
+    /// Hands over a page, waiting while too much waits already. It is safe only once a later [`Self::flush`] has answered.
     ///
     /// # Errors
     ///
     /// What kept a page sent before from being stored, once, soon after; then [`StoreError::Closed`].
     pub fn send(&self, page: Page, source: SourceKind, decoder: u32) -> Result<(), StoreError> {
+        let orders = self.orders.as_ref().ok_or(StoreError::Closed)?;
+        let share = Share::of(&self.load, page.size_bytes());
         let job = Order::Apply(Box::new(Job {
             page,
             source,
             decoder,
+            share,
         }));
-        let orders = self.orders.as_ref().ok_or(StoreError::Closed)?;
         orders.send(job).map_err(|_ended| self.failure.take())
     }
 
@@ -346,6 +393,7 @@ impl Group {
             if let Some(job) = next.take() {
                 rows += job.page.messages.len();
                 transaction.apply(job.page, job.source, job.decoder)?;
+                drop(job.share);
             }
             rows += self.perform(transaction, works.take());
             if rows >= pace.rows || waited >= pace.wait || self.flush.is_some() {

@@ -59,6 +59,7 @@ use crate::net::guard::HostCheck;
 use crate::net::header;
 use crate::store::Page;
 use crate::store::Prepared;
+use crate::store::Preparer;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::Transaction;
@@ -394,7 +395,7 @@ pub(super) fn into(with: &str, message: Message) -> Prepared {
         record: MessageRecord::default(),
         fingerprint,
     };
-    Prepared::new(change, 1).unwrap()
+    Preparer::default().prepare(change, 1).unwrap()
 }
 
 /// A text of this minute.

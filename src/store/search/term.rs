@@ -122,6 +122,11 @@ impl MessageTerms {
         self.ends.is_empty()
     }
 
+    /// About how much memory this takes, bytes.
+    pub fn size_bytes(&self) -> usize {
+        self.text.len() + self.ends.len() * size_of::<u32>()
+    }
+
     /// Appends a term. A message of more than 4 GiB keeps the terms of its beginning.
     fn push(&mut self, term: &str) {
         if let Ok(end) = u32::try_from(self.text.len().saturating_add(term.len())) {

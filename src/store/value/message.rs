@@ -1,5 +1,7 @@
 //! The byte form of messages.
 
+use bincode::enc::write::Writer;
+
 use crate::base::ids::ChangeNumber;
 use crate::base::ids::Guid;
 use crate::base::ids::RowId;
@@ -27,15 +29,19 @@ use crate::model::message::Target;
 use crate::model::message::Times;
 use crate::model::message::Version;
 use crate::model::record::SourceKind;
+use crate::store::value::Stored;
+use crate::store::value::ValueError;
+use crate::store::value::append;
+use crate::store::value::read;
 
 /// A message and its place in the archive.
 ///
 /// The attachments of `message` are rows of their own, named by `attachments`; here the list is empty until a reader
 /// fills it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct StoredMessage {
+pub struct StoredMessage<M = Message> {
     /// The message.
-    pub message: Message,
+    pub message: M,
     /// Its home; `None` while it is parked.
     pub conversation: Option<RowId>,
     /// Other conversations that hold it.
@@ -149,7 +155,7 @@ pub(in crate::store) fn first_marks(message: &Message, change: ChangeNumber) -> 
 
 stored!(StoredMessage, 2, 1 => StoredMessageV1);
 // The message stays last: who decodes a record can encode it before it is known where it goes.
-fields!(StoredMessage {
+fields!(StoredMessage<M> {
     conversation,
     also_in,
     time,
@@ -337,6 +343,56 @@ variants!(AppContent {
     3 => Poll { title, options },
     4 => Votes(votes),
 });
+
+/// A message that has its byte form already, as the fields of a [`StoredMessage`] end.
+#[derive(Clone, Copy)]
+pub(in crate::store) struct EncodedMessage<'b>(pub(in crate::store) &'b [u8]);
+
+impl EncodedMessage<'_> {
+    const KIND: &'static str = "Message";
+
+    /// Appends the byte form of a message.
+    ///
+    /// # Errors
+    ///
+    /// [`ValueError::Unwritable`], which only a length past `u64` can cause.
+    pub(in crate::store) fn append(
+        message: &Message,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), ValueError> {
+        append(message, Self::KIND, bytes)
+    }
+
+    /// The message.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`super::Stored::from_bytes`], which bytes of [`Self::append`] do not cause.
+    pub(in crate::store) fn decode(self) -> Result<Message, ValueError> {
+        read(Self::KIND, self.0)
+    }
+}
+
+impl bincode::Encode for EncodedMessage<'_> {
+    fn encode<E: bincode::enc::Encoder>(
+        &self,
+        encoder: &mut E,
+    ) -> Result<(), bincode::error::EncodeError> {
+        encoder.writer().write(self.0)
+    }
+}
+
+impl StoredMessage<EncodedMessage<'_>> {
+    /// Appends the stored form, its version first: the same bytes as if the message itself were here.
+    ///
+    /// # Errors
+    ///
+    /// As [`EncodedMessage::append`].
+    pub(in crate::store) fn append_stored(&self, bytes: &mut Vec<u8>) -> Result<(), ValueError> {
+        bytes.push(<StoredMessage as Stored>::VERSION);
+        append(self, <StoredMessage as Stored>::KIND, bytes)
+    }
+}
 
 impl bincode::Encode for Flags {
     fn encode<E: bincode::enc::Encoder>(

@@ -28,10 +28,10 @@ macro_rules! stored {
 }
 
 /// Declares the fields of a struct in the order in which they are written. Fields after `;` are not written and come
-/// back as their default.
+/// back as their default. A parameter is the type of a field.
 macro_rules! fields {
-    ($type:ident { $($field:ident),* $(,)? $(; $absent:ident)? }) => {
-        impl bincode::Encode for $type {
+    ($type:ident $(<$held:ident>)? { $($field:ident),* $(,)? $(; $absent:ident)? }) => {
+        impl $(<$held: bincode::Encode>)? bincode::Encode for $type $(<$held>)? {
             fn encode<E: bincode::enc::Encoder>(
                 &self,
                 encoder: &mut E,
@@ -41,7 +41,7 @@ macro_rules! fields {
             }
         }
 
-        impl<C> bincode::Decode<C> for $type {
+        impl<C $(, $held: bincode::Decode<C>)?> bincode::Decode<C> for $type $(<$held>)? {
             fn decode<D: bincode::de::Decoder<Context = C>>(
                 decoder: &mut D,
             ) -> Result<Self, bincode::error::DecodeError> {
@@ -166,6 +166,7 @@ pub use ledger::FailureKind;
 pub use ledger::ParkedRow;
 pub use ledger::QuarantineRow;
 pub use ledger::Tombstone;
+pub(super) use message::EncodedMessage;
 pub use message::Mark;
 pub use message::MarkKind;
 pub use message::StoredMessage;
@@ -174,9 +175,6 @@ pub use record::StoredRecord;
 
 const CONFIG: Configuration<LittleEndian, Varint, Limit<STORED_VALUE_BYTES>> =
     config::standard().with_limit::<STORED_VALUE_BYTES>();
-
-/// What a value takes as a rule, bytes: a buffer of this size seldom grows.
-const USUAL_BYTES: usize = 768;
 
 /// Why stored bytes are no value.
 #[derive(Debug, thiserror::Error)]
@@ -241,10 +239,19 @@ pub trait Stored: Encode + Decode<()> {
     ///
     /// [`ValueError::Unwritable`], which only a length past `u64` can cause.
     fn to_bytes(&self) -> Result<Vec<u8>, ValueError> {
-        let mut bytes = Vec::with_capacity(USUAL_BYTES);
-        bytes.push(Self::VERSION);
-        self.append_to(&mut bytes)?;
+        let mut bytes = Vec::new();
+        self.append_stored_to(&mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Appends the bytes of this value, its version first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::to_bytes`].
+    fn append_stored_to(&self, bytes: &mut Vec<u8>) -> Result<(), ValueError> {
+        bytes.push(Self::VERSION);
+        self.append_to(bytes)
     }
 
     /// Appends the fields, without the version byte.
@@ -253,13 +260,7 @@ pub trait Stored: Encode + Decode<()> {
     ///
     /// As [`Self::to_bytes`].
     fn append_to(&self, bytes: &mut Vec<u8>) -> Result<(), ValueError> {
-        match bincode::encode_into_std_write(self, bytes, CONFIG) {
-            Ok(_length) => Ok(()),
-            Err(source) => Err(ValueError::Unwritable {
-                kind: Self::KIND,
-                source,
-            }),
-        }
+        append(self, Self::KIND, bytes)
     }
 
     /// The value of stored bytes. All of them are used, or it is an error.
@@ -281,17 +282,32 @@ pub trait Stored: Encode + Decode<()> {
             found: *version,
             known: Self::VERSION,
         })?;
-        let (value, used) = decoded.map_err(|source| ValueError::Malformed {
-            kind: Self::KIND,
-            source,
-        })?;
-        match body.len() - used {
-            0 => Ok(value),
-            trailing => Err(ValueError::Trailing {
-                kind: Self::KIND,
-                trailing,
-            }),
-        }
+        whole(Self::KIND, body, decoded)
+    }
+}
+
+/// Appends fields.
+fn append(value: &impl Encode, kind: &'static str, bytes: &mut Vec<u8>) -> Result<(), ValueError> {
+    bincode::encode_into_std_write(value, bytes, CONFIG)
+        .map(drop)
+        .map_err(|source| ValueError::Unwritable { kind, source })
+}
+
+/// The value of fields. All bytes are used, or it is an error.
+fn read<V: Decode<()>>(kind: &'static str, fields: &[u8]) -> Result<V, ValueError> {
+    whole(kind, fields, bincode::decode_from_slice(fields, CONFIG))
+}
+
+/// The value that was decoded from fields, if it took all of their bytes.
+fn whole<V>(
+    kind: &'static str,
+    fields: &[u8],
+    decoded: Result<(V, usize), DecodeError>,
+) -> Result<V, ValueError> {
+    let (value, used) = decoded.map_err(|source| ValueError::Malformed { kind, source })?;
+    match fields.len() - used {
+        0 => Ok(value),
+        trailing => Err(ValueError::Trailing { kind, trailing }),
     }
 }
 

@@ -33,6 +33,7 @@ use crate::model::record::MessageRecord;
 use crate::net::Method;
 use crate::store::Page;
 use crate::store::Prepared;
+use crate::store::Preparer;
 use crate::store::account::Account;
 use crate::store::value::Opaque;
 
@@ -78,7 +79,7 @@ fn edited(with: &str, number: u16, sent: i64, by: Option<&str>, edits: &[i64]) -
         record: MessageRecord::default(),
         fingerprint: u64::from(number) * 1_000 + edits.len() as u64 + 1,
     };
-    Prepared::new(change, 1).unwrap()
+    Preparer::default().prepare(change, 1).unwrap()
 }
 
 fn page(messages: Vec<Prepared>) -> Page {
