@@ -32,6 +32,7 @@ mod archive;
 mod attributed;
 mod decoder;
 mod encode;
+mod plain;
 mod reader;
 mod salvage;
 
@@ -49,6 +50,7 @@ pub use attributed::Url;
 pub use attributed::decode_attributed;
 pub use decoder::decode;
 pub use encode::encode;
+pub use plain::plain_text;
 pub use salvage::salvage_text;
 
 /// Begins every stream; the number 1000 follows.

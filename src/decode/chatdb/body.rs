@@ -19,6 +19,7 @@ use crate::codec::typedstream::Attribute;
 use crate::codec::typedstream::AttributedText;
 use crate::codec::typedstream::Run;
 use crate::codec::typedstream::decode_attributed;
+use crate::codec::typedstream::plain_text;
 use crate::codec::typedstream::salvage_text;
 use crate::decode::chatdb::Directory;
 use crate::decode::chatdb::Unreadable;
@@ -64,6 +65,9 @@ pub(in crate::decode) struct Placeholder {
 /// Reads the body of a row: the attributed body, else the text column, else what can be saved of a damaged body.
 pub(super) fn body(row: &Row, people: &Directory, unreadable: &mut Unreadable) -> FoundBody {
     let blob = row.blob(MessageColumn::AttributedBody);
+    if let Some((text, length)) = blob.and_then(plain_text) {
+        return from_plain(text, length);
+    }
     let attributed = match blob.map(decode_attributed) {
         Some(Ok(attributed)) => Some(attributed),
         Some(Err(error)) => {
@@ -78,6 +82,16 @@ pub(super) fn body(row: &Row, people: &Directory, unreadable: &mut Unreadable) -
     let text = row.text(MessageColumn::Text).map(str::to_owned);
     FoundBody {
         body: text.or_else(|| salvage_text(blob?)).map(Body::plain),
+        placeholders: Vec::new(),
+    }
+}
+
+/// A body of one part.
+fn from_plain(text: &str, length: u32) -> FoundBody {
+    let mut body = Body::plain(text);
+    add_part(&mut body.parts, 0, Place { start: 0, length }, None);
+    FoundBody {
+        body: Some(finished(body)),
         placeholders: Vec::new(),
     }
 }
@@ -125,13 +139,18 @@ fn from_attributed(attributed: AttributedText, people: &Directory) -> FoundBody 
     }
     cover(&mut body.parts, &attributed.text);
     body.text = attributed.text;
+    found.body = Some(finished(body));
+    found
+}
+
+/// A balloon is a part of its own that holds nothing but a placeholder.
+fn finished(mut body: Body) -> Body {
     if let [part] = body.parts.as_mut_slice()
         && body.text.chars().eq([BALLOON_PLACEHOLDER])
     {
         part.content = PartContent::Balloon;
     }
-    found.body = Some(body);
-    found
+    body
 }
 
 /// The styled stretches of a text that is shown for itself, such as an earlier version.
