@@ -9,8 +9,8 @@ use crate::base::time::AppleTime;
 use crate::model::attachment::Attachment;
 use crate::model::attachment::AttachmentState;
 use crate::model::attachment::Role;
+use crate::model::body::Body;
 use crate::model::body::Span;
-use crate::model::body::shown;
 use crate::model::conversation::Conversation;
 use crate::model::conversation::ConversationKind;
 use crate::model::conversation::Filed;
@@ -179,7 +179,7 @@ impl<'a> MessageLine<'a> {
         };
         // The body of a tapback is a sentence about it that nobody is shown (MS-24).
         let body = message.body.as_ref().filter(|_| tapback.is_none());
-        let text = body.and_then(|body| shown(&body.text));
+        let text = body.and_then(Body::shown);
         let differs = |body: &&str| text.as_deref().unwrap_or_default() != *body;
         Self {
             r#type: "message",

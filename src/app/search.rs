@@ -135,7 +135,7 @@ impl Archive {
             let stored = snapshot.whole_message(row)?;
             let texts = searchable(&stored.message);
             let names = [people.author(&stored.message.author)];
-            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
             let Some(matches) = query.matches(&texts, &names) else {
                 continue;
             };

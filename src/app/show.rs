@@ -13,7 +13,7 @@ use crate::base::ids::Guid;
 use crate::base::ids::RowId;
 use crate::base::time::AppleTime;
 use crate::model::attachment::Role;
-use crate::model::body::shown;
+use crate::model::body::Body;
 use crate::model::message::Announcement;
 use crate::model::message::Author;
 use crate::model::message::Flag;
@@ -205,7 +205,7 @@ impl Reader<'_> {
                 .map(|target| self.quote(target))
                 .transpose()?,
             subject: message.subject.clone(),
-            text: message.body.as_ref().and_then(|body| shown(&body.text)),
+            text: message.body.as_ref().and_then(Body::shown),
             cards: cards(message),
             notes: notes(message),
             tapbacks: self.tapbacks(&message.guid)?,
@@ -227,7 +227,7 @@ impl Reader<'_> {
         };
         let stored = self.snapshot.whole_message(row)?;
         let message = &stored.message;
-        let text = message.body.as_ref().and_then(|body| shown(&body.text));
+        let text = message.body.as_ref().and_then(Body::shown);
         let text = text
             .or_else(|| cards(message).into_iter().next())
             .map(|text| begin(&text));

@@ -40,7 +40,7 @@ impl Body {
 
     /// What a reader sees: no placeholders, no white space around. `None` when nothing is left.
     pub fn shown(&self) -> Option<String> {
-        shown(&self.text)
+        shown(&self.text).map(Cow::into_owned)
     }
 
     /// The number of the part in which an attachment stands.
@@ -53,16 +53,16 @@ impl Body {
 }
 
 /// Text without placeholders and without white space around it; `None` when nothing is left (MS-13).
-pub fn shown(text: &str) -> Option<String> {
+pub fn shown(text: &str) -> Option<Cow<'_, str>> {
     let is_placeholder = |c| matches!(c, ATTACHMENT_PLACEHOLDER | BALLOON_PLACEHOLDER);
     let blank = |c| matches!(c, ' ' | '\t' | '\r' | '\n' | '\u{2028}' | '\u{2029}');
-    let kept = if text.contains(is_placeholder) {
-        Cow::Owned(text.replace(is_placeholder, ""))
+    let shown = if text.is_ascii() || !text.contains(is_placeholder) {
+        Cow::Borrowed(text.trim_matches(blank))
     } else {
-        Cow::Borrowed(text)
+        let kept = text.replace(is_placeholder, "");
+        Cow::Owned(kept.trim_matches(blank).to_owned())
     };
-    let trimmed = kept.trim_matches(blank);
-    (!trimmed.is_empty()).then(|| trimmed.to_owned())
+    (!shown.is_empty()).then_some(shown)
 }
 
 /// Message text never reaches a log.

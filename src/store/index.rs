@@ -1,5 +1,7 @@
 //! What of a message can be searched, and when the index is written.
 
+use std::borrow::Cow;
+
 use crate::model::body::shown;
 use crate::model::message::Announcement;
 use crate::model::message::AppContent;
@@ -10,6 +12,7 @@ use crate::store::error::StoreError;
 use crate::store::search::Field;
 use crate::store::search::MessageTerms;
 use crate::store::search::SearchError;
+use crate::store::search::TermScratch;
 use crate::store::search::merge;
 use crate::store::search::merge_candidates;
 use crate::store::search::read_blocks;
@@ -29,51 +32,35 @@ pub mod kind {
 
 /// Every text of a message by which it can be found: what is shown of it, file names, link titles, what stands on
 /// balloons. A tapback has none: its sentence quotes another message.
-pub fn searchable(message: &Message) -> Vec<String> {
-    let mut texts: Vec<String> = Vec::new();
+pub fn searchable(message: &Message) -> Vec<Cow<'_, str>> {
+    let mut texts: Vec<Cow<'_, str>> = Vec::new();
     if let Kind::Announcement(Announcement::Renamed(title)) = &message.kind {
-        texts.extend(title.clone());
+        texts.extend(title.as_deref().map(Cow::Borrowed));
     }
     if matches!(message.kind, Kind::Tapback(_)) {
         return texts;
     }
     texts.extend(message.body.as_ref().and_then(|body| shown(&body.text)));
-    texts.extend(message.subject.clone());
-    texts.extend(
-        message
-            .attachments
-            .iter()
-            .filter_map(|attachment| attachment.name.clone()),
-    );
-    texts.extend(
-        message
-            .attachments
-            .iter()
-            .filter_map(|attachment| attachment.transcription.clone()),
-    );
+    texts.extend(message.subject.as_deref().map(Cow::Borrowed));
+    let files = &message.attachments;
+    let names = files.iter().filter_map(|file| file.name.as_deref());
+    texts.extend(names.map(Cow::Borrowed));
+    let spoken = files
+        .iter()
+        .filter_map(|file| file.transcription.as_deref());
+    texts.extend(spoken.map(Cow::Borrowed));
     if let Some(preview) = &message.link_preview {
-        texts.extend(
-            [&preview.title, &preview.summary, &preview.site]
-                .into_iter()
-                .flatten()
-                .cloned(),
-        );
+        let texts_of_link = [&preview.title, &preview.summary, &preview.site];
+        let texts_of_link = texts_of_link.into_iter().flatten();
+        texts.extend(texts_of_link.map(|text| Cow::Borrowed(text.as_str())));
     }
     if let Some(app) = &message.app {
-        texts.extend(
-            app.name
-                .iter()
-                .chain(&app.captions)
-                .chain(&app.text)
-                .cloned(),
-        );
+        let texts_of_app = app.name.iter().chain(&app.captions).chain(&app.text);
+        texts.extend(texts_of_app.map(|text| Cow::Borrowed(text.as_str())));
         if let AppContent::Poll { title, options } = &app.content {
-            texts.extend(
-                title
-                    .iter()
-                    .cloned()
-                    .chain(options.iter().map(|option| option.text.clone())),
-            );
+            let texts_of_options = options.iter().map(|option| &option.text);
+            let texts_of_poll = title.iter().chain(texts_of_options);
+            texts.extend(texts_of_poll.map(|text| Cow::Borrowed(text.as_str())));
         }
     }
     texts
@@ -104,18 +91,19 @@ fn kinds(message: &Message) -> impl Iterator<Item = &'static str> {
 }
 
 /// The terms of a message, its files in it.
-pub(super) fn terms_of(message: &Message) -> MessageTerms {
-    let texts = searchable(message);
-    let mut fields: Vec<Field<'_>> = texts.iter().map(|text| Field::Text(text)).collect();
+pub(super) fn terms_of(message: &Message, scratch: &mut TermScratch) -> MessageTerms {
+    for text in searchable(message) {
+        scratch.add(Field::Text(&text));
+    }
     for kind in kinds(message) {
-        fields.push(Field::Kind(kind));
+        scratch.add(Field::Kind(kind));
     }
     if let (Kind::Message { .. } | Kind::Announcement(_), Author::Other(handle)) =
         (&message.kind, &message.author)
     {
-        fields.push(Field::Sender(handle));
+        scratch.add(Field::Sender(handle));
     }
-    MessageTerms::of(fields)
+    scratch.take()
 }
 
 impl Transaction<'_> {

@@ -20,6 +20,7 @@ use crate::store::error::StoreError;
 use crate::store::guid::GuidKey;
 use crate::store::index::terms_of;
 use crate::store::search::MessageTerms;
+use crate::store::search::TermScratch;
 use crate::store::value::EncodedMessage;
 use crate::store::value::Mark;
 use crate::store::value::ReadFrom;
@@ -27,10 +28,11 @@ use crate::store::value::Stored;
 use crate::store::value::StoredRecord;
 use crate::store::value::first_marks;
 
-/// Prepares messages; keeps one buffer for all of them.
+/// Prepares messages, in buffers that are used again.
 #[derive(Default)]
 pub struct Preparer {
     bytes: Vec<u8>,
+    terms: TermScratch,
 }
 
 /// A message with everything that storing it needs and that does not depend on what is stored.
@@ -108,7 +110,7 @@ impl Preparer {
             })?;
         Ok(Prepared {
             outline: Outline::of(&message),
-            terms: terms_of(&message),
+            terms: terms_of(&message, &mut self.terms),
             attachments: message.attachments,
             placement,
             fingerprint,

@@ -236,7 +236,7 @@ impl<'a> Search<'a> {
         }
         snapshot.add_attachments(&mut stored)?;
         let texts = searchable(&stored.message);
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
         let Some(places) = self.query.matches(&texts, &[]) else {
             return Ok(None);
         };

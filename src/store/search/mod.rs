@@ -71,6 +71,7 @@ pub use self::snippet::Snippet;
 pub use self::snippet::snippet;
 pub use self::term::Field;
 pub use self::term::MessageTerms;
+pub use self::term::TermScratch;
 pub use self::term::terms;
 
 /// Key of [`SEARCH_TERMS`]: the block, then the term.

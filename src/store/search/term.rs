@@ -1,5 +1,7 @@
 //! Terms: what the index knows messages by.
 
+use std::ops::Range;
+
 use crate::base::ids::Handle;
 use crate::base::limits::SEARCH_TERM_BYTES;
 use crate::store::search::words::Form;
@@ -56,49 +58,38 @@ pub enum Field<'a> {
     Kind(&'a str),
 }
 
-/// The term of a sender. The control character keeps it apart from words.
+/// Begins the term of a sender. The control character keeps it apart from words.
+const SENDER: &str = "\u{1}s";
+
+/// Begins the term of a kind.
+const KIND: &str = "\u{1}k";
+
+/// The term of a sender.
 pub(super) fn sender_term(sender: &Handle) -> String {
-    format!("\u{1}s{sender}")
+    format!("{SENDER}{sender}")
 }
 
 /// The term of a kind.
 pub(super) fn kind_term(kind: &str) -> String {
-    format!("\u{1}k{kind}")
+    format!("{KIND}{kind}")
 }
 
 /// The terms of one message: each once, rising. Made where messages are decoded, on many threads at once; a single
 /// writer adds them to a block.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MessageTerms {
-    text: String,
-    ends: Vec<u32>,
+    text: Box<str>,
+    ends: Box<[u32]>,
 }
 
 impl MessageTerms {
     /// From all that a message is found by.
     pub fn of<'a>(fields: impl IntoIterator<Item = Field<'a>>) -> Self {
-        let mut found = Self {
-            text: String::new(),
-            ends: Vec::new(),
-        };
+        let mut scratch = TermScratch::default();
         for field in fields {
-            match field {
-                Field::Text(text) => terms(text, |term| found.push(term)),
-                Field::Sender(handle) => found.push(&sender_term(handle)),
-                Field::Kind(kind) => found.push(&kind_term(kind)),
-            }
+            scratch.add(field);
         }
-        let mut order: Vec<&str> = found.iter().collect();
-        order.sort_unstable();
-        order.dedup();
-        let mut sorted = Self {
-            text: String::with_capacity(found.text.len()),
-            ends: Vec::with_capacity(order.len()),
-        };
-        for term in order {
-            sorted.push(term);
-        }
-        sorted
+        scratch.take()
     }
 
     /// The terms, rising.
@@ -126,13 +117,73 @@ impl MessageTerms {
     pub fn size_bytes(&self) -> usize {
         self.text.len() + self.ends.len() * size_of::<u32>()
     }
+}
 
-    /// Appends a term. A message of more than 4 GiB keeps the terms of its beginning.
-    fn push(&mut self, term: &str) {
-        if let Ok(end) = u32::try_from(self.text.len().saturating_add(term.len())) {
-            self.text.push_str(term);
-            self.ends.push(end);
+/// Gathers the terms of one message after the other, in buffers that are used again.
+#[derive(Default)]
+pub struct TermScratch {
+    /// Terms as they come, one behind the other.
+    text: String,
+    found: Vec<Found>,
+    sorted: String,
+    ends: Vec<u32>,
+}
+
+/// A term that was found.
+struct Found {
+    /// Its first eight bytes, by which most terms are told apart.
+    head: u64,
+    range: Range<usize>,
+}
+
+impl TermScratch {
+    /// Adds what a message is found by.
+    pub fn add(&mut self, field: Field<'_>) {
+        match field {
+            Field::Text(text) => terms(text, |term| self.push("", term)),
+            Field::Sender(handle) => self.push(SENDER, handle.as_str()),
+            Field::Kind(kind) => self.push(KIND, kind),
         }
+    }
+
+    /// The terms of everything that was added since the last call.
+    pub fn take(&mut self) -> MessageTerms {
+        let text = &self.text;
+        let term = |found: &Found| text.get(found.range.clone()).unwrap_or_default();
+        self.found.sort_unstable_by(|a, b| {
+            let by_head = a.head.cmp(&b.head);
+            by_head.then_with(|| term(a).cmp(term(b)))
+        });
+        self.found
+            .dedup_by(|a, b| a.head == b.head && term(a) == term(b));
+        self.sorted.clear();
+        self.ends.clear();
+        for found in &self.found {
+            self.sorted.push_str(term(found));
+            // A message of more than 4 GiB keeps the terms of its beginning.
+            self.ends.extend(u32::try_from(self.sorted.len()));
+        }
+        self.text.clear();
+        self.found.clear();
+        MessageTerms {
+            text: self.sorted.as_str().into(),
+            ends: self.ends.as_slice().into(),
+        }
+    }
+
+    fn push(&mut self, prefix: &str, term: &str) {
+        let start = self.text.len();
+        self.text.push_str(prefix);
+        self.text.push_str(term);
+        let mut head = [0; 8];
+        let bytes = self.text.as_bytes().get(start..).unwrap_or_default();
+        head.iter_mut()
+            .zip(bytes)
+            .for_each(|(to, from)| *to = *from);
+        self.found.push(Found {
+            head: u64::from_be_bytes(head),
+            range: start..self.text.len(),
+        });
     }
 }
 
