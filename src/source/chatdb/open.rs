@@ -24,6 +24,7 @@ use std::thread;
 use rusqlite::Connection;
 use rusqlite::ErrorCode;
 use rusqlite::OpenFlags;
+use rusqlite::config::DbConfig;
 
 use crate::base::limits::SOURCE_BUSY_WAIT;
 use crate::base::limits::SOURCE_COPY_ATTEMPTS;
@@ -138,6 +139,8 @@ fn connect(path: &Path, mode: Mode) -> rusqlite::Result<Connection> {
             "PRAGMA query_only = 1; PRAGMA trusted_schema = 0; PRAGMA cache_size = -4096;",
         )?;
         connection.set_prepared_statement_cache_capacity(32);
+        // Without it SQLite prepares a statement anew when a number that it was given changes.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // Opening reads nothing yet: the first query finds out whether the file can be read.
         connection.query_row("SELECT count(*) FROM sqlite_master", [], |_row| Ok(()))?;
         Ok(connection)
