@@ -1,11 +1,12 @@
 //! Every number that bounds something, with its unit and its reason, in one place.
 use std::time::Duration;
 /// Rows of chat.db in one read transaction: a longer one makes the Mac's write-ahead log grow while Messages writes.
-/// An import has about ten slices in memory, at 5 KiB a row.
+/// Each worker of an import has one slice in memory, at 5 KiB a row.
 pub const SLICE_ROWS: usize = 1_000;
 
-/// Messages in one commit of an import. Large sorted transactions touch each index page once (data-format.md).
-pub const COMMIT_ROWS: usize = 100_000;
+/// Messages in one commit of an import. Large sorted transactions touch each index page once (data-format.md); this many
+/// take some 20 MiB besides the page cache.
+pub const COMMIT_ROWS: usize = 200_000;
 
 /// Bytes of decoded and raw values in one commit: bounds memory whatever the rows hold.
 pub const COMMIT_BYTES: usize = 24 << 20;
@@ -15,7 +16,7 @@ pub const WRITER_QUEUE: usize = 64;
 
 /// Bytes of prepared messages that wait for the store's writer: with enough of them reading and decoding go on while it
 /// commits, and there is work for it afterwards.
-pub const WRITER_BYTES: usize = 24 << 20;
+pub const WRITER_BYTES: usize = 52 << 20;
 
 /// Rows that one group commit may collect.
 pub const GROUP_ROWS: usize = 2_000;
@@ -23,8 +24,9 @@ pub const GROUP_ROWS: usize = 2_000;
 /// How long the writer waits for company before it commits.
 pub const GROUP_WAIT: Duration = Duration::from_millis(50);
 
-/// redb's page cache, bytes.
-pub const PAGE_CACHE_BYTES: usize = 64 << 20;
+/// redb's page cache, bytes; a quarter more with what the allocator adds to a page. A larger one makes neither an import
+/// nor an export faster: the system's own cache stands behind it.
+pub const PAGE_CACHE_BYTES: usize = 32 << 20;
 
 /// Text and data of one decoded property list, bytes: a forged one must not make more.
 pub const VALUE_BYTES: usize = 16 << 20;
@@ -110,7 +112,8 @@ pub const CHANGE_LOG_ENTRIES: u64 = 1_000_000;
 /// Age of change log entries that are kept (D7).
 pub const CHANGE_LOG_AGE: Duration = Duration::from_hours(30 * 24);
 
-/// Messages in one block of the search index during an import.
+/// Messages up to which blocks of the search index are merged, in memory. The blocks of an import are larger from the
+/// start.
 pub const SEARCH_BLOCK_MESSAGES: usize = 100_000;
 
 /// Adjacent blocks of the search index of about one size that are merged into one.

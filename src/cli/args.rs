@@ -208,7 +208,7 @@ pub struct ImportArgs {
     #[arg(long, value_name = "COUNTRY")]
     pub region: Option<String>,
 
-    /// At most so many messages in one commit [default: 100000].
+    /// At most so many messages in one commit [default: 200000].
     ///
     /// An interrupted import goes on after its last commit: with fewer, less is read again and all takes longer.
     #[arg(long, value_name = "NUMBER")]

@@ -47,8 +47,12 @@ pub(super) const NEXT_ROW: &str = "next_row";
 /// The counter of change numbers.
 pub(super) const NEXT_CHANGE: &str = "next_change";
 
-/// Bytes of new messages and their records that wait at most.
-const ARRIVAL_BYTES: usize = 4 << 20;
+/// Bytes of new messages and their records that wait at most: they are still in the processor's cache when they go in.
+const ARRIVAL_BYTES: usize = 256 << 10;
+
+/// Rows that go in through one cursor at most. It gathers them in a buffer that grows from nothing: one that stays small
+/// costs no fresh memory, and starting the next cursor costs less than that.
+const CURSOR_ROWS: usize = 4_096;
 
 /// A table with enveloped values, open for writing.
 pub(super) type RowTable<'tx, K> = Table<'tx, K, &'static [u8]>;
@@ -368,6 +372,9 @@ impl<'tx> Transaction<'tx> {
         )?;
         self.waiting.arrivals.bytes.clear();
         self.waiting.arrivals.rows.clear();
+        if self.waiting.changes.len() >= CURSOR_ROWS {
+            self.append_changes()?;
+        }
         Ok(())
     }
 
@@ -518,14 +525,18 @@ fn append<'k, K: redb::Key + 'static, V: redb::Value + 'static>(
     rows: impl Iterator<Item = (K::SelfType<'k>, V::SelfType<'k>)>,
 ) -> Result<(), StoreError> {
     let failed = |error| StoreError::from_redb("writing to", error);
-    let mut end = table
-        .upper_bound_mut(Bound::<K::SelfType<'_>>::Unbounded)
-        .map_err(failed)?;
-    for (key, value) in rows {
-        end.insert_before(key, value)
-            .map_err(|error| StoreError::from_redb("writing to", error))?;
+    let mut rows = rows.peekable();
+    while rows.peek().is_some() {
+        let mut end = table
+            .upper_bound_mut(Bound::<K::SelfType<'_>>::Unbounded)
+            .map_err(failed)?;
+        for (key, value) in rows.by_ref().take(CURSOR_ROWS) {
+            end.insert_before(key, value)
+                .map_err(|error| StoreError::from_redb("writing to", error))?;
+        }
+        end.close().map_err(failed)?;
     }
-    end.close().map_err(failed)
+    Ok(())
 }
 
 /// Adds rising keys among those of a table, those that follow each other without a held one in between at one go.
@@ -539,16 +550,15 @@ fn insert_sorted<K: for<'k> redb::Key<SelfType<'k> = K> + Clone + 'static>(
         let mut gap = table
             .lower_bound_mut(Bound::Included(first.clone()))
             .map_err(failed)?;
-        let mut is_first = true;
-        while let Some(key) = keys.peek() {
+        for n in 0..CURSOR_ROWS {
+            let Some(key) = keys.peek() else { break };
             match gap.insert_before(key.clone(), ()) {
                 Ok(()) => {}
                 // The first key of a gap is refused only if it is held already; a later one needs another gap.
-                Err(CursorError::UnorderedKey) if is_first => {}
+                Err(CursorError::UnorderedKey) if n == 0 => {}
                 Err(CursorError::UnorderedKey) => break,
                 Err(error) => return Err(StoreError::from_redb("writing to", error)),
             }
-            is_first = false;
             keys.next();
         }
         gap.close().map_err(failed)?;
