@@ -245,8 +245,11 @@ pub fn events_of(row: &Row<'_>, context: &dyn Context) -> Result<Vec<Event>, Hid
 
 /// The event that stands for a part of a message: where replies to that part and tapbacks on it belong.
 ///
-/// A part without an event, such as one of blanks, is represented by the first one; a message of blanks by none.
+/// A part without an event, such as one of blanks, is represented by the first one; a message without events by none.
 pub fn event_of_part(held: &Held, part: u16) -> Option<EventKey> {
+    if hidden_by_itself(&held.message).is_some() {
+        return None;
+    }
     let slots = outline::outline(&held.message);
     let slot = slots
         .iter()
@@ -256,16 +259,18 @@ pub fn event_of_part(held: &Held, part: u16) -> Option<EventKey> {
     Some(key.at(slot.part, slot.piece))
 }
 
-/// Why nothing of a message is shown, as far as the message itself says.
+/// Why nothing of a row is shown, whatever is in it.
 fn hidden(row: &Row<'_>) -> Option<Hidden> {
+    let twin = row.duplicate_of.map(|_| Hidden::Twin);
+    twin.or_else(|| hidden_by_itself(row.message))
+}
+
+/// The same as far as the message itself says.
+fn hidden_by_itself(message: &Message) -> Option<Hidden> {
     // These are for people although Messages sends them by itself (MS-52).
     const KEPT: [Flag; 4] = [Flag::Satellite, Flag::OffGrid, Flag::Sos, Flag::Critical];
 
-    let message = row.message;
     let has = |flag| message.flags.has(flag);
-    if row.duplicate_of.is_some() {
-        return Some(Hidden::Twin);
-    }
     if has(Flag::Scheduled) {
         return Some(Hidden::Scheduled);
     }

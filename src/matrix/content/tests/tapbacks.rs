@@ -78,6 +78,16 @@ fn a_tapback_on_a_message_of_blanks_is_hidden_like_the_message() {
 }
 
 #[test]
+fn a_tapback_on_what_is_to_be_sent_later_is_hidden() {
+    let later = flagged(Flag::Scheduled);
+    let love = by_ann(2, Add, TapbackKind::Love);
+    let world = World::holding([later.clone(), love.clone()]);
+
+    assert_eq!(world.hidden(&later).rule(), "MS-53");
+    assert_eq!(world.hidden(&love).rule(), "MS-29");
+}
+
+#[test]
 fn sticker_tapbacks_are_images_and_pile_up() {
     let sticker = |n, action| {
         let mut made = by_ann(n, action, TapbackKind::Sticker);
