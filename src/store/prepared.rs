@@ -158,9 +158,13 @@ impl Outline {
             Kind::Announcement(_) => None,
         };
         let about = [about, message.reply_to.as_ref()];
-        let read = match &message.author {
-            Author::Owner => Some(ReadFrom::Written),
-            Author::Other(_) | Author::Unknown => message.times.read.map(|_at| ReadFrom::Source),
+        let read = match (&message.kind, &message.author) {
+            // A tapback says nothing about the messages before it (MS-58).
+            (Kind::Tapback(_), _) => None,
+            (_, Author::Owner) => Some(ReadFrom::Written),
+            (_, Author::Other(_) | Author::Unknown) => {
+                message.times.read.map(|_at| ReadFrom::Source)
+            }
         };
         Self {
             guid: message.guid.clone(),
