@@ -159,8 +159,8 @@ impl Outline {
         };
         let about = [about, message.reply_to.as_ref()];
         let read = match (&message.kind, &message.author) {
-            // A tapback says nothing about the messages before it (MS-58).
-            (Kind::Tapback(_), _) => None,
+            // Neither says anything about the messages before it (MS-58).
+            (Kind::Tapback(_) | Kind::Announcement(_), _) => None,
             (_, Author::Owner) => Some(ReadFrom::Written),
             (_, Author::Other(_) | Author::Unknown) => {
                 message.times.read.map(|_at| ReadFrom::Source)
