@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use crate::app::AppError;
 use crate::app::Archive;
-use crate::app::people::People;
 use crate::app::people::region;
 use crate::base::ids::Handle;
 use crate::base::ids::RowId;
@@ -16,6 +15,7 @@ use crate::model::conversation::Alias;
 use crate::model::conversation::ConversationKind;
 use crate::model::conversation::Filed;
 use crate::model::handle::normalise;
+use crate::model::people::People;
 use crate::store::Snapshot;
 use crate::store::StoreError;
 use crate::store::value::Merge;
@@ -60,7 +60,7 @@ impl Archive {
     /// When the archive cannot be read.
     pub fn conversations(&self, merged: bool) -> Result<Vec<Listed>, AppError> {
         let snapshot = self.store().snapshot()?;
-        let people = People::read(&snapshot)?;
+        let people = snapshot.people()?;
         let mut list = Vec::new();
         for rows in shown(&snapshot, merged)? {
             list.push(listed(&snapshot, &people, &rows)?);
@@ -78,7 +78,7 @@ impl Archive {
     /// written.
     pub fn split(&self, conversation: &str) -> Result<Vec<String>, AppError> {
         let snapshot = self.store().snapshot()?;
-        let people = People::read(&snapshot)?;
+        let people = snapshot.people()?;
         let row = find_conversation(&snapshot, &people, conversation)?;
         let rows = shown_with(&snapshot, row)?;
         if let [_, others @ ..] = rows.as_slice()
@@ -102,7 +102,7 @@ impl Archive {
     /// As [`Self::split`].
     pub fn join(&self, conversation: &str) -> Result<Vec<String>, AppError> {
         let snapshot = self.store().snapshot()?;
-        let people = People::read(&snapshot)?;
+        let people = snapshot.people()?;
         let row = find_conversation(&snapshot, &people, conversation)?;
         // What belongs together is on one card, and so has one title.
         let title = people.title(&snapshot.conversation(row)?.conversation);

@@ -4,13 +4,13 @@ use serde::Serialize;
 
 use crate::app::AppError;
 use crate::app::Archive;
-use crate::app::people::People;
 use crate::app::search::Question;
 use crate::base::ids::Guid;
 use crate::base::ids::RowId;
 use crate::base::time::AppleTime;
 use crate::model::message::Flag;
 use crate::model::message::Kind;
+use crate::model::people::People;
 use crate::model::record::Column;
 use crate::model::record::MessageColumn;
 use crate::model::record::SourceKind;
@@ -66,7 +66,7 @@ impl Archive {
     /// [`AppError::Nothing`] when nothing has that GUID or text, and when the archive cannot be read.
     pub fn explain(&self, wanted: &str) -> Result<Vec<Explained>, AppError> {
         let snapshot = self.store().snapshot()?;
-        let people = People::read(&snapshot)?;
+        let people = snapshot.people()?;
         let mut explained = Vec::new();
         for guid in self.guids(&snapshot, wanted)? {
             for row in snapshot.messages_with(&guid)? {

@@ -12,13 +12,14 @@ use crate::app::conversations::find_conversation;
 use crate::app::conversations::shown_with;
 use crate::app::lines::ConversationLine;
 use crate::app::lines::MessageLine;
-use crate::app::people::People;
+use crate::app::people::find;
 use crate::base::ids::ChangeNumber;
 use crate::base::ids::ConversationKey;
 use crate::base::ids::Guid;
 use crate::base::ids::Handle;
 use crate::base::ids::RowId;
 use crate::base::time::AppleTime;
+use crate::model::people::People;
 use crate::store::Direction;
 use crate::store::Snapshot;
 use crate::store::StoreError;
@@ -56,7 +57,7 @@ impl Selection<'_> {
             among = Some(BTreeSet::from_iter(shown_with(snapshot, row)?));
         }
         if let Some(wanted) = self.with {
-            let with = people.find(snapshot, wanted)?;
+            let with = find(people, snapshot, wanted)?;
             let takes_part =
                 |members: &[Handle]| members.iter().any(|member| with.contains(member));
             let theirs: BTreeSet<RowId> = snapshot
@@ -169,7 +170,7 @@ struct Export<'s> {
 impl<'s> Export<'s> {
     fn new(snapshot: &'s Snapshot, selection: &'s Selection<'s>) -> Result<Self, AppError> {
         let conversations = snapshot.conversations()?;
-        let people = People::read(snapshot)?;
+        let people = snapshot.people()?;
         let among = selection.among(snapshot, &people)?;
         let changed = match selection.after {
             Some(after) => changed_since(snapshot, after)?,

@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use crate::app::AppError;
 use crate::app::Archive;
-use crate::app::people::People;
 use crate::app::people::region;
 use crate::base::ids::Handle;
 use crate::model::handle::normalise;
@@ -35,7 +34,7 @@ impl Archive {
     /// When the archive cannot be read.
     pub fn handles(&self) -> Result<Vec<KnownHandle>, AppError> {
         let snapshot = self.store().snapshot()?;
-        let people = People::read(&snapshot)?;
+        let people = snapshot.people()?;
         let region = region(&snapshot)?;
         let mut known: BTreeMap<Handle, KnownHandle> = BTreeMap::new();
         for row in snapshot.handles()? {

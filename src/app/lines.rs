@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use crate::app::people::People;
 use crate::base::ids::Handle;
 use crate::base::ids::RowId;
 use crate::base::time::AppleTime;
@@ -26,6 +25,7 @@ use crate::model::message::Tapback;
 use crate::model::message::TapbackAction;
 use crate::model::message::TapbackKind;
 use crate::model::message::Target;
+use crate::model::people::People;
 use crate::store::value::Head;
 use crate::store::value::StoredMessage;
 

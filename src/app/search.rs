@@ -8,11 +8,12 @@ use crate::app::AppError;
 use crate::app::Archive;
 use crate::app::conversations::find_conversation;
 use crate::app::conversations::shown_with;
-use crate::app::people::People;
+use crate::app::people::find;
 use crate::base::ids::Handle;
 use crate::base::ids::RowId;
 use crate::base::time::AppleTime;
 use crate::model::message::Author;
+use crate::model::people::People;
 use crate::store::search::Clause;
 use crate::store::search::Query;
 use crate::store::search::snippet;
@@ -80,7 +81,7 @@ impl Archive {
     /// when the archive cannot be read.
     pub fn search(&self, question: &Question<'_>) -> Result<Answer, AppError> {
         let snapshot = self.store().snapshot()?;
-        let people = People::read(&snapshot)?;
+        let people = snapshot.people()?;
         let mut query =
             Query::parse(question.words).map_err(|source| AppError::Query { source })?;
         let among = match question.conversation {
@@ -92,7 +93,7 @@ impl Archive {
         };
         let from = match question.from {
             Some(wanted) if wanted.eq_ignore_ascii_case("me") => Some(From::Owner),
-            Some(wanted) => Some(From::Others(people.find(&snapshot, wanted)?)),
+            Some(wanted) => Some(From::Others(find(&people, &snapshot, wanted)?)),
             None => None,
         };
         if let Some(From::Others(handles)) = &from {

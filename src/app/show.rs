@@ -8,7 +8,6 @@ use crate::app::conversations::Listed;
 use crate::app::conversations::find_conversation;
 use crate::app::conversations::listed;
 use crate::app::conversations::shown_with;
-use crate::app::people::People;
 use crate::base::ids::Guid;
 use crate::base::ids::RowId;
 use crate::base::time::AppleTime;
@@ -20,6 +19,7 @@ use crate::model::message::Flag;
 use crate::model::message::Kind;
 use crate::model::message::Message;
 use crate::model::message::Target;
+use crate::model::people::People;
 use crate::model::tapback::standing;
 use crate::store::Direction;
 use crate::store::Place;
@@ -103,7 +103,7 @@ impl Archive {
     /// [`AppError::NoConversation`], [`AppError::SeveralConversations`], and when the archive cannot be read.
     pub fn show(&self, conversation: &str, part: Part) -> Result<Shown, AppError> {
         let snapshot = self.store().snapshot()?;
-        let people = People::read(&snapshot)?;
+        let people = snapshot.people()?;
         let row = find_conversation(&snapshot, &people, conversation)?;
         let rows = shown_with(&snapshot, row)?;
         let (places, more) = places(&snapshot, &rows, part)?;

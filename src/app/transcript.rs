@@ -7,7 +7,6 @@ use crate::app::conversations::listed;
 use crate::app::conversations::shown;
 use crate::app::export::Exported;
 use crate::app::export::Selection;
-use crate::app::people::People;
 use crate::app::show::Entry;
 use crate::app::show::Part;
 use crate::app::show::Reader;
@@ -45,7 +44,7 @@ impl Archive {
         on_step: OnStep<'_>,
     ) -> Result<Exported, AppError> {
         let snapshot = self.store().snapshot()?;
-        let people = People::read(&snapshot)?;
+        let people = snapshot.people()?;
         let among = selection.among(&snapshot, &people)?;
         let mut groups = Vec::new();
         for rows in shown(&snapshot, true)? {

@@ -8,6 +8,7 @@ pub mod conversation;
 pub mod handle;
 pub mod identity;
 pub mod message;
+pub mod people;
 pub mod record;
 pub mod region;
 pub mod tapback;

@@ -18,6 +18,7 @@ use crate::base::time::AppleTime;
 use crate::model::change::Cursor;
 use crate::model::contact::Contact;
 use crate::model::conversation::Alias;
+use crate::model::people::People;
 use crate::model::record::HandleRow;
 use crate::model::record::SourceKind;
 use crate::store::error::StoreError;
@@ -460,6 +461,15 @@ impl Snapshot {
             handles.push(value("handles", entry.map_err(failed)?.1.value())?);
         }
         Ok(handles)
+    }
+
+    /// Who is called how.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn people(&self) -> Result<People, StoreError> {
+        Ok(People::new(self.contacts()?, self.own_handles()?))
     }
 
     /// The owner's addresses.

@@ -4,7 +4,6 @@
 //! store says, made anew when conversations, merges or the address book changed; what changes with every message
 //! ([`Head`]) is read from the store each time.
 
-use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -22,58 +21,12 @@ use crate::model::conversation::ConversationKind;
 use crate::model::message::Announcement;
 use crate::model::message::Author;
 use crate::model::message::Kind;
+use crate::model::people::People;
 use crate::store::Snapshot;
 use crate::store::StoreError;
 use crate::store::value::Head;
 use crate::store::value::Merge;
 use crate::store::value::StoredMessage;
-
-/// What the address book and the sources say about people.
-#[derive(Clone, Default)]
-pub(super) struct People {
-    names: BTreeMap<Handle, String>,
-    own: Vec<Handle>,
-}
-
-impl People {
-    /// As of a snapshot. An address on two cards keeps the name of the first.
-    pub(super) fn read(snapshot: &Snapshot) -> Result<Self, StoreError> {
-        let mut names = BTreeMap::new();
-        for contact in snapshot.contacts()? {
-            for handle in contact.handles {
-                if !contact.name.is_empty() {
-                    names.entry(handle).or_insert_with(|| contact.name.clone());
-                }
-            }
-        }
-        Ok(Self {
-            names,
-            own: snapshot.own_handles()?,
-        })
-    }
-
-    /// The name of an address, if the address book has one.
-    pub(super) fn name(&self, handle: &Handle) -> Option<&str> {
-        self.names.get(handle).map(String::as_str)
-    }
-
-    /// Whether an address is one of the owner's.
-    pub(super) fn is_own(&self, handle: &Handle) -> bool {
-        self.own.contains(handle)
-    }
-
-    /// The owner's name, if the address book has it.
-    pub(super) fn owner_name(&self) -> Option<&str> {
-        self.own.iter().find_map(|handle| self.name(handle))
-    }
-
-    /// Every address with a name.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Handle, &str)> {
-        self.names
-            .iter()
-            .map(|(handle, name)| (handle, name.as_str()))
-    }
-}
 
 /// A room as far as it does not change with every message.
 pub(super) struct Room {
@@ -123,7 +76,7 @@ impl Room {
                 continue;
             }
             members.push(Member {
-                name: Some(people.name(handle).unwrap_or(handle.address()).to_owned()),
+                name: Some(people.shown(handle).to_owned()),
                 user,
                 avatar: None,
                 version: 0,
@@ -162,7 +115,7 @@ impl Rooms {
         account: &Account,
         announcements: &Announcements,
     ) -> Result<Self, StoreError> {
-        let people = People::read(snapshot)?;
+        let people = snapshot.people()?;
         let mut shown_as: HashMap<RowId, Vec<RowId>> = HashMap::new();
         let merges = snapshot.merges()?;
         for (row, merge) in &merges {

@@ -22,7 +22,6 @@ use crate::base::ids::ChangeNumber;
 use crate::base::limits::SLIDING_UNREAD;
 use crate::base::time::AppleTime;
 use crate::deliver::endpoint::delta::Delta;
-use crate::deliver::endpoint::rooms::People;
 use crate::deliver::endpoint::rooms::Rooms;
 use crate::deliver::endpoint::sliding::connection::Sent;
 use crate::deliver::endpoint::sliding::wanted::Standing;
@@ -37,6 +36,7 @@ use crate::matrix::json::ClientEvent;
 use crate::matrix::json::Form;
 use crate::matrix::state::Member;
 use crate::matrix::state::RoomFacts;
+use crate::model::people::People;
 use crate::store::StoreError;
 use crate::store::value::ChangeEntry;
 
