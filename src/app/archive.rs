@@ -125,6 +125,17 @@ impl Archive {
     }
 }
 
+/// What a panic at a place in the source means when it was redb's: it trusts its pages, so that a damaged one trips an
+/// assertion inside it. `None` for any other place.
+pub fn damage_behind_panic(place: &str) -> Option<AppError> {
+    // As the compiler names a file of another package: by the folder of the package, with its version.
+    let is_in_redb = place.contains("/redb-") && place.contains("/src/");
+    is_in_redb.then(|| {
+        let what = "its pages contradict each other".to_owned();
+        StoreError::Damaged { what }.into()
+    })
+}
+
 /// The size of a file, bytes.
 fn size(path: &Path) -> Result<u64, StoreError> {
     match std::fs::metadata(path) {

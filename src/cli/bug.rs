@@ -1,4 +1,5 @@
-//! What happens when the program panics: a short notice and exit code 70. It is never caught to carry on.
+//! What happens when the program panics: a short notice and exit code 70, or what is said of a damaged archive where the
+//! panic is redb's about damaged pages. It is never caught to carry on.
 
 use std::backtrace::Backtrace;
 use std::backtrace::BacktraceStatus;
@@ -9,7 +10,10 @@ use std::panic::PanicHookInfo;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
+use crate::app::archive::damage_behind_panic;
+use crate::cli::report;
 use crate::cli::report::Exit;
+use crate::cli::report::Failure;
 
 /// Where the latest panic was, on whatever thread.
 static PLACE: Mutex<Option<String>> = Mutex::new(None);
@@ -33,7 +37,12 @@ pub(crate) fn contain(err: &mut dyn Write, run: impl FnOnce() -> Exit) -> Exit {
 
 fn told(err: &mut dyn Write) -> Exit {
     let place = PLACE.lock().unwrap_or_else(PoisonError::into_inner).take();
-    notice(err, place.as_deref());
+    let place = place.as_deref().unwrap_or("an unknown place");
+    let file = place.lines().next().unwrap_or_default();
+    if let Some(damage) = damage_behind_panic(file) {
+        return report::failure(err, &Failure::from(damage));
+    }
+    notice(err, place);
     Exit::Bug
 }
 
@@ -49,8 +58,7 @@ fn remember(panic: &PanicHookInfo<'_>) {
     *PLACE.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
 }
 
-fn notice(err: &mut dyn Write, place: Option<&str>) {
-    let place = place.unwrap_or("an unknown place");
+fn notice(err: &mut dyn Write, place: &str) {
     let version = env!("CARGO_PKG_VERSION");
     // Nothing is left to do when even stderr is gone.
     drop(write!(
@@ -84,6 +92,26 @@ mod tests {
             "{notice}"
         );
         assert!(!notice.contains("somebody"), "{notice}");
+    }
+
+    #[test]
+    fn a_panic_of_redb_is_a_damaged_archive() {
+        let _alone = HOOK.lock().unwrap();
+        let mut err = Vec::new();
+        let place = "/home/o/.cargo/registry/src/index/redb-4.4.0/src/tree_store/btree.rs:226:18";
+
+        let exit = guard(&mut err, || {
+            *PLACE.lock().unwrap() = Some(place.to_owned());
+            panic::resume_unwind(Box::new("without the hook"))
+        });
+
+        let notice = String::from_utf8(err).unwrap();
+        assert_eq!(exit, Exit::Store);
+        assert!(
+            notice.starts_with("error: the archive is damaged"),
+            "{notice}"
+        );
+        assert!(notice.contains("footbridge verify"), "{notice}");
     }
 
     #[test]

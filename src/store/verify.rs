@@ -2,6 +2,7 @@
 //! nothing.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use redb::ReadableTable;
@@ -52,6 +53,7 @@ pub struct Finding {
 pub(super) struct Verification<'s> {
     pub(super) snapshot: &'s Snapshot,
     findings: Vec<Finding>,
+    conversations: BTreeSet<RowId>,
     heads: BTreeMap<RowId, Head>,
     timeline_rows: u64,
     relation_rows: u64,
@@ -106,6 +108,7 @@ impl Snapshot {
         let mut check = Verification {
             snapshot: self,
             findings: Vec::new(),
+            conversations: self.conversation_rows()?,
             heads: BTreeMap::new(),
             timeline_rows: 0,
             relation_rows: 0,
@@ -138,6 +141,17 @@ impl Snapshot {
         check.search()?;
         progress(total, total);
         Ok(check.findings)
+    }
+}
+
+impl Snapshot {
+    /// The rows that conversations have.
+    fn conversation_rows(&self) -> Result<BTreeSet<RowId>, StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let conversations = self.tables.conversations()?;
+        let rows = conversations.iter().map_err(failed)?;
+        rows.map(|entry| Ok(RowId(entry.map_err(failed)?.0.value())))
+            .collect()
     }
 }
 
@@ -244,6 +258,7 @@ impl Verification<'_> {
                 self.find("records", row, "missing for its message");
             }
         }
+        self.homes(row, &stored);
         if let Some(conversation) = stored.conversation {
             self.heads
                 .entry(conversation)
@@ -266,6 +281,19 @@ impl Verification<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The conversations that a message is in.
+    fn homes(&mut self, row: RowId, stored: &StoredMessage) {
+        for conversation in stored.conversation.iter().chain(&stored.also_in) {
+            if !self.conversations.contains(conversation) {
+                self.find(
+                    "conversations",
+                    conversation,
+                    format!("missing, message {row} is in it"),
+                );
+            }
+        }
     }
 
     /// Index tables hold what the messages say and nothing else.
@@ -387,27 +415,20 @@ impl Verification<'_> {
     fn conversations(&mut self) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
         let tables = &self.snapshot.tables;
-        let has = |row: u64| {
-            tables
-                .conversations()?
-                .get(row)
-                .map(|found| found.is_some())
-                .map_err(failed)
-        };
         for entry in tables.conversations()?.iter().map_err(failed)? {
             let (row, bytes) = entry.map_err(failed)?;
             self.decode::<StoredConversation>("conversations", row.value(), bytes.value());
         }
         for entry in tables.aliases()?.iter().map_err(failed)? {
             let row = entry.map_err(failed)?.1.value();
-            if !has(row)? {
+            if !self.conversations.contains(&RowId(row)) {
                 self.find("aliases", row, "leads to a conversation that is missing");
             }
         }
         for entry in tables.chats()?.iter().map_err(failed)? {
             let (_, bytes) = entry.map_err(failed)?;
             if let Some(chat) = self.decode::<StoredChat>("chats", "", bytes.value())
-                && !has(chat.conversation.0)?
+                && !self.conversations.contains(&chat.conversation)
             {
                 self.find(
                     "chats",
@@ -420,7 +441,9 @@ impl Verification<'_> {
             let (row, bytes) = entry.map_err(failed)?;
             if let Some(Merge::Into(into)) =
                 self.decode::<Merge>("merges", row.value(), bytes.value())
-                && !(has(row.value())? && has(into.0)?)
+                && ![RowId(row.value()), into]
+                    .iter()
+                    .all(|row| self.conversations.contains(row))
             {
                 self.find(
                     "merges",
