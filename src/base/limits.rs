@@ -4,9 +4,9 @@ use std::time::Duration;
 /// Each worker of an import has one slice in memory, at 5 KiB a row.
 pub const SLICE_ROWS: usize = 1_000;
 
-/// Messages in one commit of an import. Large sorted transactions touch each index page once (data-format.md); this many
-/// take some 20 MiB besides the page cache.
-pub const COMMIT_ROWS: usize = 200_000;
+/// Messages in one commit of an import. Large sorted transactions touch each index page once (data-format.md), and fewer
+/// of them write those pages less often; this many take some 35 MiB besides the page cache.
+pub const COMMIT_ROWS: usize = 350_000;
 
 /// Bytes of decoded and raw values in one commit: bounds memory whatever the rows hold.
 pub const COMMIT_BYTES: usize = 24 << 20;
@@ -16,7 +16,7 @@ pub const WRITER_QUEUE: usize = 64;
 
 /// Bytes of prepared messages that wait for the store's writer: with enough of them reading and decoding go on while it
 /// commits, and there is work for it afterwards.
-pub const WRITER_BYTES: usize = 52 << 20;
+pub const WRITER_BYTES: usize = 44 << 20;
 
 /// Rows that one group commit may collect.
 pub const GROUP_ROWS: usize = 2_000;
