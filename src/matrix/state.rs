@@ -17,6 +17,12 @@ use crate::matrix::event_id::EventKind;
 use crate::matrix::event_id::Incarnation;
 use crate::matrix::ids::UserId;
 
+/// The type of member events.
+pub const MEMBER: &str = "m.room.member";
+
+/// The type of a group's name.
+pub const NAME: &str = "m.room.name";
+
 /// What is known of a room.
 #[derive(Clone)]
 pub struct RoomFacts {
@@ -24,6 +30,8 @@ pub struct RoomFacts {
     pub owner: UserId,
     /// How the owner is called.
     pub owner_name: Option<String>,
+    /// How often that changed (D22).
+    pub owner_version: u32,
     /// Everybody else who is or was a member, or sent a message: clients show the ids of strangers as they are. In an
     /// order that does not change.
     pub members: Vec<Member>,
@@ -31,8 +39,10 @@ pub struct RoomFacts {
     pub moves: Vec<Move>,
     /// Whether it is a conversation with one other person. It has no name of its own: clients name it after that person.
     pub is_direct: bool,
-    /// The present name of a group.
+    /// The name of a group.
     pub name: Option<String>,
+    /// How often that changed without an announcement (D22).
+    pub name_version: u32,
     /// Whether an announcement of the timeline names the group; then it began without one, as far as is known.
     pub is_renamed: bool,
     /// The group's picture, `mxc://...`.
@@ -50,7 +60,7 @@ pub struct Member {
     pub name: Option<String>,
     /// The contact's picture, `mxc://...`.
     pub avatar: Option<String>,
-    /// How often name or picture changed (D22).
+    /// How often the name changed (D22).
     pub version: u32,
     /// Whether this is a member now.
     pub is_in: bool,
@@ -113,15 +123,17 @@ impl RoomFacts {
             match self.first_move(&member.user) {
                 // Comes later.
                 Some(first) if first.came => {}
-                Some(_) => events.push(self.member(member, true, 0)),
-                None => events.push(self.member(member, member.is_in, 0)),
+                Some(_) => events.push(self.member(member, true)),
+                None => events.push(self.member(member, member.is_in)),
             }
         }
         if !self.is_direct {
             let name = self.name.as_ref().filter(|_| !self.is_renamed);
-            events.extend(
-                name.map(|name| self.state(Place::Name, "m.room.name", fields([("name", name)]))),
-            );
+            events.extend(name.map(|name| {
+                let key = key(Place::Name, NAME, "", self.name_version);
+                self.event(key, NAME, &self.owner, fields([("name", name)]))
+                    .with_state_key("")
+            }));
             let avatar = self.avatar.as_ref();
             events.extend(
                 avatar
@@ -131,10 +143,9 @@ impl RoomFacts {
         events
     }
 
-    /// The present version of a member event, with the time of the room's beginning; for `state`, never for the timeline
-    /// (D22).
+    /// A member event with the time of the room's beginning; for `state`, never for the timeline.
     pub fn present_member(&self, member: &Member) -> Event {
-        self.member(member, member.is_in, member.version)
+        self.member(member, member.is_in)
     }
 
     /// A change that makes clients read the room's history again (D20).
@@ -159,16 +170,21 @@ impl RoomFacts {
         if self.is_direct {
             content.insert("is_direct".to_owned(), true.into());
         }
-        let key = key(Place::Owner, "m.room.member", self.owner.as_str(), 0);
-        self.event(key, "m.room.member", &self.owner, content)
+        let key = key(
+            Place::Owner,
+            MEMBER,
+            self.owner.as_str(),
+            self.owner_version,
+        );
+        self.event(key, MEMBER, &self.owner, content)
             .with_state_key(self.owner.as_str())
     }
 
-    fn member(&self, member: &Member, is_in: bool, version: u32) -> Event {
+    fn member(&self, member: &Member, is_in: bool) -> Event {
         let content = member_content(is_in, member.name.as_deref(), member.avatar.as_deref());
         let user = &member.user;
-        let key = key(Place::Member, "m.room.member", user.as_str(), version);
-        self.event(key, "m.room.member", user, content)
+        let key = key(Place::Member, MEMBER, user.as_str(), member.version);
+        self.event(key, MEMBER, user, content)
             .with_state_key(user.as_str())
     }
 
@@ -187,6 +203,28 @@ impl RoomFacts {
     ) -> Event {
         Event::new(key, event_type, sender.clone(), self.created, content)
     }
+}
+
+/// A member event or a group's name as it is once the person or the group is called otherwise: another event at the old
+/// time; for `state`, never for the timeline (D22). `None` for other state.
+pub fn renamed(event: &Event, owner: &UserId, version: u32, name: Option<&str>) -> Option<Event> {
+    let state_key = event.state_key.as_deref()?;
+    let (place, field) = match event.event_type {
+        MEMBER if state_key == owner.as_str() => (Place::Owner, "displayname"),
+        MEMBER => (Place::Member, "displayname"),
+        NAME => (Place::Name, "name"),
+        _ => return None,
+    };
+    let mut event = Event {
+        key: key(place, event.event_type, state_key, version),
+        prev_content: None,
+        ..event.clone()
+    };
+    match name {
+        Some(name) => event.content.insert(field.to_owned(), name.into()),
+        None => event.content.remove(field),
+    };
+    Some(event)
 }
 
 /// The key of a piece of state: a hash of its type, its key and its version stands for a GUID.
@@ -265,6 +303,7 @@ mod tests {
     use super::Member;
     use super::Move;
     use super::RoomFacts;
+    use super::renamed;
     use crate::base::ids::Handle;
     use crate::base::time::AppleTime;
     use crate::matrix::ids::Account;
@@ -294,10 +333,12 @@ mod tests {
         RoomFacts {
             owner: account.user().clone(),
             owner_name: Some("Ada".to_owned()),
+            owner_version: 0,
             members: vec![member("1", true), member("2", true), member("3", false)],
             moves: Vec::new(),
             is_direct: false,
             name: Some("Family".to_owned()),
+            name_version: 0,
             is_renamed: false,
             avatar: None,
             created: AppleTime::from_unix_millis(1_000),
@@ -386,18 +427,26 @@ mod tests {
     }
 
     #[test]
-    fn another_name_of_a_contact_is_another_event_at_the_old_time() {
+    fn another_name_is_another_event_at_the_old_time() {
         let facts = facts();
-        let mut member = facts.members[0].clone();
-        let first = facts.present_member(&member);
+        let state = facts.first_state();
+        let first = state
+            .iter()
+            .find(|event| event.event_type == super::NAME)
+            .unwrap();
+        let mut later = facts.clone();
+        later.members[0].version = 1;
+        later.members[0].name = Some("New".to_owned());
 
-        member.version = 1;
-        member.name = Some("New".to_owned());
-        let second = facts.present_member(&member);
+        let member = renamed(&state[6], &facts.owner, 1, Some("New")).unwrap();
+        let name = renamed(first, &facts.owner, 1, Some("Us")).unwrap();
 
-        assert_eq!(first, facts.first_state()[6]);
-        assert_ne!(second.key, first.key);
-        assert_eq!(second.origin_server_ts, first.origin_server_ts);
+        assert_eq!(member, later.present_member(&later.members[0]));
+        assert_ne!(member.key, state[6].key);
+        assert_eq!(member.origin_server_ts, state[6].origin_server_ts);
+        assert_ne!(name.key, first.key);
+        assert_eq!(name.content["name"], "Us");
+        assert_eq!(renamed(&state[0], &facts.owner, 1, Some("Us")), None);
     }
 
     #[test]

@@ -50,6 +50,11 @@ impl People {
         }
     }
 
+    /// The owner's addresses.
+    pub fn own(&self) -> &[Handle] {
+        &self.own
+    }
+
     /// Whether an address is one of the owner's.
     pub fn is_own(&self, handle: &Handle) -> bool {
         self.own.contains(handle)

@@ -155,6 +155,8 @@ impl Transaction<'_> {
         if conversation != held.conversation {
             let last_change = self.log_in(Some(row), ChangeKind::Conversation, row)?;
             self.tally.changed_conversations += 1;
+            let names = (text(old.name.as_ref()), text(conversation.name.as_ref()));
+            self.note_group_name(row, names, last_change)?;
             let stored = StoredConversation {
                 conversation,
                 last_change,
@@ -327,6 +329,10 @@ impl Transaction<'_> {
         self.self_chats.insert(row, is_self);
         Ok(is_self)
     }
+}
+
+fn text(name: Option<&Name>) -> Option<&str> {
+    name.map(|name| name.text.as_str())
 }
 
 /// The name that stands. A name without a time is the source's present state: it replaces another such name, also when

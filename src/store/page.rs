@@ -1,5 +1,6 @@
 //! Storing a page: everything of it, everything that follows from it, and its cursor.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use crate::base::ids::Guid;
@@ -20,6 +21,7 @@ use crate::store::prepared::Prepared;
 use crate::store::transaction::Transaction;
 use crate::store::transaction::find;
 use crate::store::transaction::put;
+use crate::store::transaction::value;
 use crate::store::value::ChangeKind;
 use crate::store::value::ParkedRow;
 use crate::store::value::Tombstone;
@@ -145,32 +147,35 @@ impl Transaction<'_> {
         use redb::ReadableTable;
 
         let failed = |error| StoreError::from_redb("writing to", error);
-        let mut gone = BTreeSet::new();
+        let mut held: BTreeMap<String, Contact> = BTreeMap::new();
         for entry in self.tables.contacts.iter().map_err(failed)? {
-            gone.insert(entry.map_err(failed)?.0.value().to_owned());
+            let (card, bytes) = entry.map_err(failed)?;
+            let contact = value("contacts", bytes.value())?;
+            held.insert(card.value().to_owned(), contact);
         }
+        let mut gone: BTreeSet<&str> = held.keys().map(String::as_str).collect();
         let before = self.tally.contacts;
-        for contact in contacts {
-            gone.remove(&contact.id);
-            if find(&self.tables.contacts, "contacts", contact.id.as_str())?.as_ref()
-                != Some(&contact)
-            {
-                put(
-                    &mut self.tables.contacts,
-                    "contacts",
-                    contact.id.as_str(),
-                    &contact,
-                    &mut Vec::new(),
-                )?;
+        for contact in &contacts {
+            gone.remove(contact.id.as_str());
+            if held.get(&contact.id) != Some(contact) {
+                let (table, buffer) = (&mut self.tables.contacts, &mut Vec::new());
+                put(table, "contacts", contact.id.as_str(), contact, buffer)?;
                 self.tally.contacts += 1;
             }
         }
-        for card in &gone {
-            self.tables.contacts.remove(card.as_str()).map_err(failed)?;
+        for card in gone {
+            self.tables.contacts.remove(card).map_err(failed)?;
             self.tally.contacts += 1;
         }
         if self.tally.contacts != before {
-            self.log(ChangeKind::Contacts, RowId(0));
+            let change = self.log(ChangeKind::Contacts, RowId(0));
+            // By card, as readers get them: an address on two cards keeps the name of the first.
+            let after: BTreeMap<String, Contact> = contacts
+                .into_iter()
+                .map(|contact| (contact.id.clone(), contact))
+                .collect();
+            let (before, after) = (held.into_values(), after.into_values());
+            self.note_names(before.collect(), after.collect(), change)?;
         }
         Ok(())
     }
@@ -183,7 +188,7 @@ impl Transaction<'_> {
         let mut parked = Vec::new();
         for entry in self.tables.parked.iter().map_err(failed)? {
             let (row, bytes) = entry.map_err(failed)?;
-            let entry: ParkedRow = crate::store::transaction::value("parked", bytes.value())?;
+            let entry: ParkedRow = value("parked", bytes.value())?;
             parked.push((RowId(row.value()), entry));
         }
         for (row, entry) in parked {

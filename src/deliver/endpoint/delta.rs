@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use crate::base::ids::ChangeNumber;
 use crate::base::ids::RowId;
 use crate::base::limits::LATE_EVENTS;
+use crate::deliver::endpoint::names::NOW;
 use crate::deliver::endpoint::token::Between;
 use crate::deliver::endpoint::view::Placed;
 use crate::deliver::endpoint::view::View;
@@ -124,7 +125,7 @@ impl View<'_> {
         if delta.timeline.is_empty() {
             let last = self.heads.iter().map(|head| head.last_change.0).max();
             let epoch = u32::try_from(last.unwrap_or_default() & 0xffff_ffff).unwrap_or_default();
-            let facts = self.room.facts(self.account, self.people, &self.head());
+            let facts = self.facts(NOW);
             let newest = self.heads.iter().filter_map(|head| head.newest).max();
             delta
                 .state

@@ -34,7 +34,6 @@ use crate::deliver::endpoint::route::Route;
 use crate::deliver::endpoint::route::V1;
 use crate::deliver::endpoint::token::Between;
 use crate::deliver::endpoint::token::Token;
-use crate::deliver::endpoint::view::MEMBER;
 use crate::deliver::endpoint::view::Placed;
 use crate::deliver::endpoint::view::View;
 use crate::deliver::endpoint::view::first_place_at;
@@ -42,6 +41,7 @@ use crate::matrix::event::Event;
 use crate::matrix::ids::UserId;
 use crate::matrix::json::ClientEvent;
 use crate::matrix::json::Form;
+use crate::matrix::state::MEMBER;
 use crate::net::Method;
 use crate::store::Direction;
 

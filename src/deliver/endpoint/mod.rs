@@ -8,7 +8,7 @@
 //! | see which requests there are | the `ROUTES` of each group of endpoints, put together in `routes` |
 //! | follow a request | [`Endpoint`] in this file: host, CORS, route, token, body, then the group's handler |
 //! | see what a room shows | `view`: entries of the timeline as events |
-//! | see which rooms there are | `rooms`, kept up to date by `present` |
+//! | see which rooms there are | `rooms`, kept up to date by `present`; who is called how, `names` |
 //! | understand tokens of places | `token` |
 //! | log in; change the password, log devices out | `login`; `account`, after a proof by `uia` |
 //! | keep what clients write for each other | `account_data`, `push_rules`, `pushers`, `filters`, `to_device` |
@@ -33,6 +33,7 @@ mod keys;
 mod login;
 mod media;
 mod membership;
+mod names;
 mod present;
 mod profile;
 mod push_rules;
@@ -490,6 +491,7 @@ impl Endpoint {
             places: &present.places,
             account: &self.settings.account,
             people: &present.rooms.people,
+            names: &present.rooms.names,
             announcements: &present.announcements,
             media: &self.media,
             room,

@@ -7,9 +7,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::base::ids::ChangeNumber;
 use crate::base::ids::Handle;
 use crate::base::ids::RowId;
 use crate::base::time::AppleTime;
+use crate::deliver::endpoint::names::Called;
+use crate::deliver::endpoint::names::Names;
+use crate::deliver::endpoint::names::Versions;
 use crate::matrix::ids::Account;
 use crate::matrix::ids::RoomId;
 use crate::matrix::ids::UserId;
@@ -43,6 +47,8 @@ pub(super) struct Room {
     /// Who came and went, and whether it was renamed, by its announcements.
     moves: Vec<Move>,
     is_renamed: bool,
+    /// How the group was called, as far as that changed while clients saw it.
+    names: Versions,
 }
 
 impl Room {
@@ -63,8 +69,9 @@ impl Room {
         }
     }
 
-    /// What its first state is made of.
-    pub(super) fn facts(&self, account: &Account, people: &People, head: &Head) -> RoomFacts {
+    /// What its first state is made of, with the names of a time.
+    pub(super) fn facts(&self, account: &Account, called: Called<'_>, head: &Head) -> RoomFacts {
+        let people = called.people;
         let mut members: Vec<Member> = Vec::with_capacity(self.members.len());
         for (handle, is_in) in &self.members {
             let user = self.user(handle, account, people);
@@ -75,21 +82,26 @@ impl Room {
                 known.is_in |= is_in;
                 continue;
             }
+            let (version, name) = called.shown(handle);
             members.push(Member {
-                name: Some(people.shown(handle).to_owned()),
+                name: Some(name.to_owned()),
                 user,
                 avatar: None,
-                version: 0,
+                version,
                 is_in: *is_in,
             });
         }
+        let (owner_version, owner_name) = called.owner();
+        let (name_version, name) = self.name(called.as_of);
         RoomFacts {
             owner: account.user().clone(),
-            owner_name: people.owner_name().map(str::to_owned),
+            owner_name: owner_name.map(str::to_owned),
+            owner_version,
             members,
             moves: self.moves.clone(),
             is_direct: self.is_direct(),
-            name: self.about.name.as_ref().map(|name| name.text.clone()),
+            name: name.map(str::to_owned),
+            name_version,
             is_renamed: self.is_renamed,
             avatar: None,
             created: head
@@ -97,6 +109,12 @@ impl Room {
                 .or(head.oldest)
                 .unwrap_or(AppleTime::from_nanos(0)),
         }
+    }
+
+    /// The version of the group's name at a time, and the name.
+    pub(super) fn name(&self, as_of: ChangeNumber) -> (u32, Option<&str>) {
+        let present = self.about.name.as_ref().map(|name| name.text.as_str());
+        self.names.of(as_of).unwrap_or((0, present))
     }
 }
 
@@ -106,6 +124,8 @@ pub(super) struct Rooms {
     by_id: HashMap<String, Arc<Room>>,
     by_conversation: HashMap<RowId, Arc<Room>>,
     pub(super) people: People,
+    /// How people were called.
+    pub(super) names: Names,
 }
 
 impl Rooms {
@@ -126,6 +146,7 @@ impl Rooms {
         let heads: HashMap<RowId, Head> = snapshot.heads()?.into_iter().collect();
         let mut rooms = Self {
             people,
+            names: Names::read(snapshot)?,
             ..Self::default()
         };
         for (row, stored) in snapshot.conversations()? {
@@ -151,6 +172,7 @@ impl Rooms {
                 conversation: row,
                 shown,
                 members: members.map(|handle| (handle.clone(), true)).collect(),
+                names: Versions::of_group(snapshot, row, &about)?,
                 about,
                 moves: Vec::new(),
                 is_renamed: false,

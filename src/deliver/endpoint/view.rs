@@ -12,6 +12,9 @@ use crate::base::ids::Handle;
 use crate::base::ids::RowId;
 use crate::base::time::AppleTime;
 use crate::deliver::endpoint::media::MediaIds;
+use crate::deliver::endpoint::names::Called;
+use crate::deliver::endpoint::names::NOW;
+use crate::deliver::endpoint::names::Names;
 use crate::deliver::endpoint::rooms::Announcements;
 use crate::deliver::endpoint::rooms::Room;
 use crate::deliver::endpoint::token::Between;
@@ -30,7 +33,11 @@ use crate::matrix::event_id::Incarnation;
 use crate::matrix::ids::Account;
 use crate::matrix::ids::RoomId;
 use crate::matrix::ids::UserId;
+use crate::matrix::state::MEMBER;
 use crate::matrix::state::Member;
+use crate::matrix::state::NAME;
+use crate::matrix::state::RoomFacts;
+use crate::matrix::state::renamed;
 use crate::model::attachment::Attachment;
 use crate::model::attachment::AttachmentState;
 use crate::model::message::Author;
@@ -59,6 +66,7 @@ pub(super) struct View<'a> {
     pub(super) places: &'a Places,
     pub(super) account: &'a Account,
     pub(super) people: &'a People,
+    pub(super) names: &'a Names,
     pub(super) announcements: &'a Announcements,
     pub(super) media: &'a MediaIds,
     pub(super) room: &'a Room,
@@ -80,6 +88,20 @@ pub(super) struct Placed {
 }
 
 impl Placed {
+    /// State of the room's beginning.
+    fn in_beginning(piece: u16, event: Event) -> Self {
+        Self {
+            at: Between {
+                place: BEGINNING,
+                piece,
+            },
+            since: ChangeNumber::default(),
+            event,
+            edit: None,
+            read: None,
+        }
+    }
+
     /// The place just behind it.
     pub(super) fn behind(&self) -> Between {
         Between {
@@ -95,10 +117,30 @@ impl View<'_> {
         self.heads.first().copied().unwrap_or_default()
     }
 
-    /// The state that the room begins with.
+    /// Who was called how at a time.
+    fn called(&self, as_of: ChangeNumber) -> Called<'_> {
+        Called {
+            people: self.people,
+            names: self.names,
+            as_of,
+        }
+    }
+
+    /// What the room's state is made of, with the names of a time.
+    pub(super) fn facts(&self, as_of: ChangeNumber) -> RoomFacts {
+        self.room
+            .facts(self.account, self.called(as_of), &self.head())
+    }
+
+    /// When clients saw the room first.
+    fn published(&self) -> ChangeNumber {
+        let published = self.heads.iter().filter_map(|head| head.published);
+        published.min().unwrap_or(NOW)
+    }
+
+    /// The state that the room begins with, with the names of the time when it was published.
     pub(super) fn first_state(&self) -> Vec<Event> {
-        let facts = self.room.facts(self.account, self.people, &self.head());
-        facts.first_state()
+        self.facts(self.published()).first_state()
     }
 
     /// The events of one entry; none for an entry that is not shown.
@@ -179,7 +221,11 @@ impl View<'_> {
             duplicate_of: stored.duplicate_of.as_ref(),
             mark,
         };
-        events_of(&row, self).unwrap_or_default()
+        let scene = Scene {
+            has_past: true,
+            ..self.scene(stored)
+        };
+        events_of(&row, &scene).unwrap_or_default()
     }
 
     /// Events from a place on, the nearest first; `None` for from: from the end that lies behind.
@@ -214,7 +260,12 @@ impl View<'_> {
     pub(super) fn find(&self, key: EventKey) -> Result<Option<Placed>, StoreError> {
         if key.kind == EventKind::State {
             let mut state = self.beginning().into_iter();
-            return Ok(state.find(|placed| placed.event.key == key));
+            if let Some(placed) = state.find(|placed| placed.event.key == key) {
+                return Ok(Some(placed));
+            }
+            let mut state = self.state()?.into_iter();
+            let event = state.find(|event| event.key == key);
+            return Ok(event.map(|event| Placed::in_beginning(0, event)));
         }
         for row in self.snapshot.messages_with_key(key.guid)? {
             let mut news = self.news_of(row, ChangeNumber::default())?.into_iter();
@@ -228,17 +279,9 @@ impl View<'_> {
     /// The first state in its place.
     fn beginning(&self) -> Vec<Placed> {
         let events = (0..).zip(self.first_state());
-        let placed = events.map(|(piece, event)| Placed {
-            at: Between {
-                place: BEGINNING,
-                piece,
-            },
-            since: ChangeNumber::default(),
-            event,
-            edit: None,
-            read: None,
-        });
-        placed.collect()
+        events
+            .map(|(piece, event)| Placed::in_beginning(piece, event))
+            .collect()
     }
 
     /// Edits and reactions of an event, in the order of the timeline.
@@ -261,9 +304,12 @@ impl View<'_> {
         Ok(children)
     }
 
-    /// The room's present state: the first one, and what announcements made of it.
+    /// The room's present state: the first one, what announcements made of it, and the present names (D22).
     pub(super) fn state(&self) -> Result<Vec<Event>, StoreError> {
-        let mut state: Vec<Event> = self.first_state();
+        let published = self.published();
+        let first = self.first_state().into_iter();
+        let mut state: Vec<(ChangeNumber, Event)> =
+            first.map(|event| (published, event)).collect();
         for row in self
             .room
             .shown
@@ -272,11 +318,33 @@ impl View<'_> {
         {
             for placed in self.news_of(row, ChangeNumber::default())? {
                 if placed.event.state_key.is_some() {
-                    put_state(&mut state, placed.event);
+                    put_state(&mut state, placed.since, placed.event);
                 }
             }
         }
-        Ok(state)
+        let renamed = |(since, event)| self.renamed(since, &event).unwrap_or(event);
+        Ok(state.into_iter().map(renamed).collect())
+    }
+
+    /// A piece of state under the present name, if that is newer than the event.
+    fn renamed(&self, since: ChangeNumber, event: &Event) -> Option<Event> {
+        let (then, now) = (self.called(since), self.called(NOW));
+        let handle;
+        let (before, (version, name)) = match (event.event_type, event.state_key.as_deref()?) {
+            (NAME, _) => (self.room.name(since).0, self.room.name(NOW)),
+            (MEMBER, _) if self.names.is_empty() => return None,
+            (MEMBER, user) if user == self.account.user().as_str() => (then.owner().0, now.owner()),
+            (MEMBER, user) => {
+                handle = self.account.handle_of(user)?;
+                let (version, name) = now.shown(&handle);
+                (then.shown(&handle).0, (version, Some(name)))
+            }
+            _ => return None,
+        };
+        if before == version {
+            return None;
+        }
+        renamed(event, self.account.user(), version, name)
     }
 
     /// The member event of a user. Who wrote something and is in no list of members was one once.
@@ -285,14 +353,15 @@ impl View<'_> {
             event.event_type == MEMBER && event.state_key.as_deref() == Some(user.as_str())
         });
         known.cloned().unwrap_or_else(|| {
-            let facts = self.room.facts(self.account, self.people, &self.head());
             let handle = self.account.handle_of(user.as_str());
-            let name = handle.as_ref().map(|handle| self.name(handle));
-            facts.present_member(&Member {
+            let called = handle
+                .as_ref()
+                .map(|handle| self.called(NOW).shown(handle));
+            self.facts(NOW).present_member(&Member {
                 user: user.clone(),
-                name,
+                name: called.map(|(_, name)| name.to_owned()),
                 avatar: None,
-                version: 0,
+                version: called.map_or(0, |(version, _)| version),
                 is_in: false,
             })
         })
@@ -331,17 +400,14 @@ pub(super) const fn first_place_at(time: AppleTime) -> Between {
     })
 }
 
-/// The type of member events.
-pub(super) const MEMBER: &str = "m.room.member";
-
 /// Puts a piece of state in the place of the one it follows.
-fn put_state(state: &mut Vec<Event>, event: Event) {
-    let held = state
-        .iter_mut()
-        .find(|held| held.event_type == event.event_type && held.state_key == event.state_key);
+fn put_state(state: &mut Vec<(ChangeNumber, Event)>, since: ChangeNumber, event: Event) {
+    let held = state.iter_mut().find(|(_, held)| {
+        held.event_type == event.event_type && held.state_key == event.state_key
+    });
     match held {
-        Some(held) => *held = event,
-        None => state.push(event),
+        Some(held) => *held = (since, event),
+        None => state.push((since, event)),
     }
 }
 
@@ -415,29 +481,77 @@ impl Iterator for Walk<'_> {
     }
 }
 
-impl Context for View<'_> {
+/// A room at the time when a row of it became visible: what the row's events are made of.
+struct Scene<'a> {
+    view: &'a View<'a>,
+    /// When that was: people are called as they were then.
+    as_of: ChangeNumber,
+    /// Whether `prev_content` is needed. It is not for that itself: else each announcement would ask for the one before
+    /// it, to the first.
+    has_past: bool,
+}
+
+impl View<'_> {
+    /// Of a message, without the past.
+    fn scene(&self, stored: &StoredMessage) -> Scene<'_> {
+        let since = stored
+            .conversation
+            .and_then(|conversation| self.since(conversation, stored.came()));
+        Scene {
+            view: self,
+            as_of: since.unwrap_or(NOW),
+            has_past: false,
+        }
+    }
+
+    /// Whether a message can be among this room's events: one that was deleted before anybody saw it cannot.
+    fn is_here(&self, stored: &StoredMessage) -> bool {
+        let home = stored.conversation;
+        !stored.is_hidden() && home.is_some_and(|home| self.room.shown.contains(&home))
+    }
+
+    fn events_without_past(&self, stored: &StoredMessage) -> Vec<Event> {
+        let row = Row {
+            message: &stored.message,
+            time: stored.time,
+            incarnation: incarnation(stored),
+            duplicate_of: stored.duplicate_of.as_ref(),
+            mark: Mark::Message,
+        };
+        events_of(&row, &self.scene(stored)).unwrap_or_default()
+    }
+}
+
+impl Context for Scene<'_> {
     fn account(&self) -> &Account {
-        self.account
+        self.view.account
     }
 
     fn room(&self) -> &RoomId {
-        &self.room.id
+        &self.view.room.id
     }
 
     fn user(&self, handle: &Handle) -> UserId {
-        self.room.user(handle, self.account, self.people)
+        let View {
+            room,
+            account,
+            people,
+            ..
+        } = self.view;
+        room.user(handle, account, people)
     }
 
     fn name(&self, handle: &Handle) -> String {
-        let name = self.people.name(handle);
-        name.unwrap_or(handle.address()).to_owned()
+        let (_, name) = self.view.called(self.as_of).shown(handle);
+        name.to_owned()
     }
 
     fn held(&self, guid: &Guid) -> Option<Held> {
-        let rows = self.snapshot.messages_with(guid).ok()?;
+        let view = self.view;
+        let rows = view.snapshot.messages_with(guid).ok()?;
         rows.into_iter().find_map(|row| {
-            let stored = self.snapshot.whole_message(row).ok()?;
-            self.is_here(&stored).then(|| Held {
+            let stored = view.snapshot.whole_message(row).ok()?;
+            view.is_here(&stored).then(|| Held {
                 incarnation: incarnation(&stored),
                 message: stored.message,
             })
@@ -445,13 +559,14 @@ impl Context for View<'_> {
     }
 
     fn tapbacks(&self, target: &Guid) -> Vec<Made> {
-        let rows = self.snapshot.relations(target).unwrap_or_default();
+        let view = self.view;
+        let rows = view.snapshot.relations(target).unwrap_or_default();
         let mut made: Vec<(AppleTime, RowId, Made)> = Vec::new();
         for row in rows {
-            let Ok(stored) = self.snapshot.message(row) else {
+            let Ok(stored) = view.snapshot.message(row) else {
                 continue;
             };
-            let is_here = self.is_here(&stored);
+            let is_here = view.is_here(&stored);
             let incarnation = incarnation(&stored);
             if let (Kind::Tapback(tapback), true) = (stored.message.kind, is_here) {
                 let one = Made {
@@ -469,27 +584,32 @@ impl Context for View<'_> {
     }
 
     fn media(&self, attachment: &Attachment) -> Option<Media> {
+        let View { media, account, .. } = self.view;
         matches!(attachment.state, AttachmentState::Held { .. }).then(|| Media {
-            url: self.media.url(self.account.server(), &attachment.guid),
+            url: media.url(account.server(), &attachment.guid),
             ..Media::default()
         })
     }
 
     fn state_before(&self, row: &Row<'_>, event_type: &str, state_key: &str) -> Option<Content> {
-        let rows = self.snapshot.messages_with(&row.message.guid).ok()?;
+        if !self.has_past {
+            return None;
+        }
+        let view = self.view;
+        let rows = view.snapshot.messages_with(&row.message.guid).ok()?;
         let (row, stored) = rows.into_iter().find_map(|row| {
-            let stored = self.snapshot.message(row).ok()?;
-            let is_here = self.room.shown.contains(&stored.conversation?);
+            let stored = view.snapshot.message(row).ok()?;
+            let is_here = view.room.shown.contains(&stored.conversation?);
             is_here.then_some((row, stored))
         })?;
-        let before = self
+        let before = view
             .announcements
             .before(stored.conversation?, stored.time, row);
         for earlier in before {
-            let Ok(earlier) = self.snapshot.message(earlier) else {
+            let Ok(earlier) = view.snapshot.message(earlier) else {
                 continue;
             };
-            let events = self.events_without_past(&earlier);
+            let events = view.events_without_past(&earlier);
             let is_it = |event: &Event| {
                 event.event_type == event_type && event.state_key.as_deref() == Some(state_key)
             };
@@ -500,64 +620,7 @@ impl Context for View<'_> {
         let is_it = |event: &Event| {
             event.event_type == event_type && event.state_key.as_deref() == Some(state_key)
         };
-        let first = self.first_state().into_iter().find(is_it);
+        let first = view.first_state().into_iter().find(is_it);
         first.map(|event| event.content)
-    }
-}
-
-/// The same room, asked for events whose `prev_content` nobody needs: else each announcement would ask for the one before
-/// it, to the first.
-struct WithoutPast<'a>(&'a View<'a>);
-
-impl View<'_> {
-    /// Whether a message can be among this room's events: one that was deleted before anybody saw it cannot.
-    fn is_here(&self, stored: &StoredMessage) -> bool {
-        let home = stored.conversation;
-        !stored.is_hidden() && home.is_some_and(|home| self.room.shown.contains(&home))
-    }
-
-    fn events_without_past(&self, stored: &StoredMessage) -> Vec<Event> {
-        let row = Row {
-            message: &stored.message,
-            time: stored.time,
-            incarnation: incarnation(stored),
-            duplicate_of: stored.duplicate_of.as_ref(),
-            mark: Mark::Message,
-        };
-        events_of(&row, &WithoutPast(self)).unwrap_or_default()
-    }
-}
-
-impl Context for WithoutPast<'_> {
-    fn account(&self) -> &Account {
-        self.0.account()
-    }
-
-    fn room(&self) -> &RoomId {
-        self.0.room()
-    }
-
-    fn user(&self, handle: &Handle) -> UserId {
-        self.0.user(handle)
-    }
-
-    fn name(&self, handle: &Handle) -> String {
-        self.0.name(handle)
-    }
-
-    fn held(&self, guid: &Guid) -> Option<Held> {
-        self.0.held(guid)
-    }
-
-    fn tapbacks(&self, target: &Guid) -> Vec<Made> {
-        self.0.tapbacks(target)
-    }
-
-    fn media(&self, attachment: &Attachment) -> Option<Media> {
-        self.0.media(attachment)
-    }
-
-    fn state_before(&self, _row: &Row<'_>, _event_type: &str, _state_key: &str) -> Option<Content> {
-        None
     }
 }

@@ -6,6 +6,7 @@
 //! | log devices in and out | `devices` |
 //! | keep what clients write for each other | `data`, `receipts`, `to_device`, `keys` |
 //! | find the conversation of a room id, give it another | `rooms` |
+//! | know how somebody was called | `names` |
 //! | keep what clients send | `local_events`, `sent`, `uploads` |
 //!
 //! Reads are methods of [`crate::store::Snapshot`], writes of [`Transaction`]. Every write that a client must hear about
@@ -15,6 +16,7 @@ mod data;
 mod devices;
 mod keys;
 mod local_events;
+mod names;
 mod receipts;
 mod rooms;
 mod sent;

@@ -2,6 +2,7 @@
 
 use crate::base::ids::ChangeNumber;
 use crate::base::ids::RowId;
+use crate::store::account::reading;
 use crate::store::account::rows_from;
 use crate::store::error::StoreError;
 use crate::store::snapshot::Snapshot;
@@ -98,19 +99,39 @@ impl Transaction<'_> {
         key: &str,
         body: Opaque,
     ) -> Result<u32, StoreError> {
-        let from = (conversation.0, kind, key, 0);
-        let table = &self.tables.account.room_states;
-        let held: Vec<(u32, RoomState)> = rows_from(table, "room_states", from, |found| {
-            ((found.0, found.1, found.2) == (conversation.0, kind, key)).then_some(found.3)
-        })?;
-        let version = held.last().map_or(0, |(last, _)| last + 1);
         let change = self.log_in(Some(conversation), ChangeKind::RoomState, RowId(0))?;
         let at = self.now;
-        let state = RoomState { change, at, body };
+        self.put_version(conversation, kind, key, &RoomState { change, at, body })
+    }
+
+    /// Writes the next version of a piece of state that a change brought which is logged already.
+    pub(super) fn put_version(
+        &mut self,
+        conversation: RowId,
+        kind: &str,
+        key: &str,
+        state: &RoomState,
+    ) -> Result<u32, StoreError> {
+        let version = self.next_version(conversation, kind, key)?;
         let place = (conversation.0, kind, key, version);
         let table = &mut self.tables.account.room_states;
-        put(table, "room_states", place, &state, &mut Vec::new())?;
+        put(table, "room_states", place, state, &mut Vec::new())?;
         Ok(version)
+    }
+
+    /// The version that a piece of state would get next.
+    pub(super) fn next_version(
+        &self,
+        conversation: RowId,
+        kind: &str,
+        key: &str,
+    ) -> Result<u32, StoreError> {
+        use redb::ReadableTable;
+
+        let (first, end) = ((conversation.0, kind, key, 0), (conversation.0, kind, key, u32::MAX));
+        let mut held = self.tables.account.room_states.range(first..=end).map_err(reading)?;
+        let last = held.next_back().transpose().map_err(reading)?;
+        Ok(last.map_or(0, |(place, _)| place.value().3 + 1))
     }
 }
 

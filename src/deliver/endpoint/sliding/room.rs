@@ -22,11 +22,11 @@ use crate::base::ids::ChangeNumber;
 use crate::base::limits::SLIDING_UNREAD;
 use crate::base::time::AppleTime;
 use crate::deliver::endpoint::delta::Delta;
+use crate::deliver::endpoint::names::NOW;
 use crate::deliver::endpoint::rooms::Rooms;
 use crate::deliver::endpoint::sliding::connection::Sent;
 use crate::deliver::endpoint::sliding::wanted::Standing;
 use crate::deliver::endpoint::sliding::wanted::Wanted;
-use crate::deliver::endpoint::view::MEMBER;
 use crate::deliver::endpoint::view::Placed;
 use crate::deliver::endpoint::view::View;
 use crate::matrix::event::Event;
@@ -34,6 +34,7 @@ use crate::matrix::ids::Account;
 use crate::matrix::ids::RoomId;
 use crate::matrix::json::ClientEvent;
 use crate::matrix::json::Form;
+use crate::matrix::state::MEMBER;
 use crate::matrix::state::Member;
 use crate::matrix::state::RoomFacts;
 use crate::model::people::People;
@@ -113,7 +114,7 @@ pub(super) fn answer(
     at: &Moment,
 ) -> Result<(Option<RoomAnswer>, Sent), StoreError> {
     let ranked = wanted.ranked;
-    let facts = view.room.facts(view.account, view.people, &view.head());
+    let facts = view.facts(NOW);
     let face = face_of(&facts);
     let made = Sent {
         id: ranked.room.id.as_str().into(),
@@ -207,10 +208,12 @@ pub(super) fn left(account: &Account, people: &People, sent: &Sent, now: i64) ->
     let facts = RoomFacts {
         owner: owner.user.clone(),
         owner_name: owner.name.clone(),
+        owner_version: 0,
         members: Vec::new(),
         moves: Vec::new(),
         is_direct: false,
         name: None,
+        name_version: 0,
         is_renamed: false,
         avatar: None,
         created: AppleTime::from_unix_millis(now),

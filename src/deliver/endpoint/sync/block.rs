@@ -19,13 +19,13 @@ use crate::deliver::endpoint::sync::ask::limit;
 use crate::deliver::endpoint::sync::turn::Job;
 use crate::deliver::endpoint::sync::turn::Moment;
 use crate::deliver::endpoint::token::Between;
-use crate::deliver::endpoint::view::MEMBER;
 use crate::deliver::endpoint::view::View;
 use crate::deliver::endpoint::view::first_place_at;
 use crate::matrix::event::Event;
 use crate::matrix::ids::UserId;
 use crate::matrix::json::ClientEvent;
 use crate::matrix::json::Form;
+use crate::matrix::state::MEMBER;
 use crate::store::value::ChangeKind;
 
 /// Members that an unnamed room is named after.
@@ -184,8 +184,7 @@ fn state_of(
     let filter = &moment.ask.filter.room;
     let is_lazy = filter.is_lazy();
     let is_about_room = |kind| matches!(kind, ChangeKind::Conversation | ChangeKind::RoomState);
-    let is_changed = moment.has_new_names
-        || !job.is_known
+    let is_changed = !job.is_known
         || job
             .entries
             .iter()
@@ -209,7 +208,9 @@ fn state_of(
         sent.retain(|event| !whole.iter().any(|other| is_same(event, other)));
         sent.extend(whole);
     }
-    let mut members: Vec<Event> = Vec::new();
+    let renamed = job.renamed.iter();
+    let renamed = renamed.filter_map(|user| state.iter().find(|event| is_member(event, user)));
+    let mut members: Vec<Event> = renamed.cloned().collect();
     if is_lazy {
         members.extend(users.iter().map(|user| view.member(state, user)));
         if is_whole {

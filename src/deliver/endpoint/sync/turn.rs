@@ -1,6 +1,7 @@
 //! One answer to a sync: which rooms are in it, in which part, and what else.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
@@ -12,6 +13,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::base::ids::ChangeNumber;
+use crate::base::ids::Handle;
 use crate::base::ids::RowId;
 use crate::base::limits::SYNC_ENTRIES;
 use crate::base::limits::SYNC_ROOMS_PER_THREAD;
@@ -38,7 +40,6 @@ use crate::store::News;
 use crate::store::Snapshot;
 use crate::store::account::Account;
 use crate::store::value::ChangeEntry;
-use crate::store::value::ChangeKind;
 
 /// How often rooms and snapshot are taken again when somebody else came in between.
 const TRIES: usize = 4;
@@ -68,8 +69,6 @@ pub(super) struct Moment<'a> {
     pub(super) since: ChangeNumber,
     /// Whether it is known that the client has nothing.
     pub(super) has_nothing: bool,
-    /// Whether the address book changed: all names are sent again.
-    pub(super) has_new_names: bool,
     pub(super) typing: &'a Notices,
     pub(super) rules: Rules,
     /// Milliseconds since 1970.
@@ -92,6 +91,8 @@ pub(super) struct Job {
     pub(super) is_known: bool,
     /// Whether the conversation has this room only since.
     pub(super) is_renewed: bool,
+    /// Who of its members is called otherwise since: user ids.
+    pub(super) renamed: Vec<String>,
 }
 
 impl Job {
@@ -101,6 +102,7 @@ impl Job {
             entries: Vec::new(),
             is_known: true,
             is_renewed: false,
+            renamed: Vec::new(),
         }
     }
 }
@@ -157,10 +159,6 @@ impl Turn {
             ChangeNumber(0) => None,
             since => Some(snapshot.news_after(since, &present.places, SYNC_ENTRIES)?),
         };
-        let is_about_names = |(_, entry): &(_, ChangeEntry)| entry.kind == ChangeKind::Contacts;
-        let has_new_names = news
-            .as_ref()
-            .is_some_and(|news| !news.is_complete || news.others.iter().any(is_about_names));
         let moment = Moment {
             endpoint,
             snapshot: &snapshot,
@@ -169,7 +167,6 @@ impl Turn {
             ask,
             since,
             has_nothing: matches!(from, Since::Nothing),
-            has_new_names,
             typing: &typing,
             rules: Rules::of(endpoint, &snapshot, session.account)?,
             now: endpoint.clock.now().unix_millis(),
@@ -285,14 +282,37 @@ impl Moment<'_> {
             job.is_known = news.is_some_and(|news| news.is_complete);
             job.is_renewed |= gone::renewals(&self.snapshot.head(*row)?, entries) > 0;
         }
-        let is_everywhere = self.is_first() || self.ask.full_state || self.has_new_names;
+        let is_everywhere = self.is_first() || self.ask.full_state;
+        let renamed = if self.is_first() {
+            BTreeSet::new()
+        } else {
+            rooms.names.changed_after(self.since)
+        };
         for room in rooms.iter() {
-            if is_everywhere || self.typing.rooms.contains_key(room.id.as_str()) {
+            let renamed = self.renamed_in(room, &renamed);
+            let is_touched =
+                !renamed.is_empty() || self.typing.rooms.contains_key(room.id.as_str());
+            if is_everywhere || is_touched {
                 jobs.entry(room.conversation)
-                    .or_insert_with(|| Job::new(room));
+                    .or_insert_with(|| Job::new(room))
+                    .renamed = renamed;
             }
         }
         Ok(jobs.into_values().collect())
+    }
+
+    /// The members of a room among those who are called otherwise.
+    fn renamed_in(&self, room: &Room, renamed: &BTreeSet<&Handle>) -> Vec<String> {
+        if renamed.is_empty() {
+            return Vec::new();
+        }
+        let owner = &self.endpoint.settings.account;
+        let people = &self.present.rooms.people;
+        let members = room.members.iter().map(|(handle, _)| handle);
+        let members = people.own().iter().chain(members);
+        let renamed = members.filter(|handle| renamed.contains(handle));
+        let users = renamed.map(|handle| room.user(handle, owner, people));
+        users.map(|user| user.as_str().to_owned()).collect()
     }
 
     /// The blocks of rooms, made by as many threads as are worth it.
