@@ -291,7 +291,7 @@ struct ModelMessage {
     first_seen: AppleTime,
     fingerprint: u64,
     files: Vec<u8>,
-    /// When it was deleted or came back.
+    /// When it was deleted, came back or moved.
     turns: Vec<AppleTime>,
 }
 
@@ -307,6 +307,8 @@ struct Model {
     messages: Vec<ModelMessage>,
     /// Services of conversations, and the one that took their place.
     conversations: Vec<(String, Option<usize>)>,
+    /// Those that clients see: they had messages at the end of a page.
+    published: BTreeSet<usize>,
     aliases: BTreeMap<u8, usize>,
     files: BTreeMap<u8, ModelFile>,
     tombstones: BTreeSet<Guid>,
@@ -342,6 +344,8 @@ impl Model {
         if input.conversation.is_some() {
             self.unpark();
         }
+        let homes = self.messages.iter().filter_map(|message| message.home);
+        self.published.extend(homes);
     }
 
     fn apply_conversation(&mut self, aliases: &[u8], service: String) {
@@ -438,6 +442,9 @@ impl Model {
                 }
                 turns.clone_from(&old.turns);
                 if old.message.times.deleted.is_some() && message.times.deleted.is_none() {
+                    turns.push(now);
+                }
+                if old.home != home && old.home.is_some_and(|old| self.published.contains(&old)) {
                     turns.push(now);
                 }
                 let sent = message

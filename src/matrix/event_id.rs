@@ -11,7 +11,8 @@
 //! | 23..25 | piece, big endian |
 //! | 25..32 | the first bytes of SHA-256(room id, bytes 0..25) |
 //!
-//! The incarnation rises when a deleted message is restored: clients never show an id again that they saw redacted.
+//! The incarnation rises when a deleted message is restored, and when a message leaves a room: clients never show an id
+//! again that they saw redacted.
 //!
 //! What part and piece are:
 //!
@@ -75,7 +76,8 @@ impl EventKind {
     ];
 }
 
-/// How often a message was restored after its deletion: 0 to 15. The sixteenth time shows the fifteenth's ids again.
+/// How often a message was restored after its deletion, or moved: 0 to 15. The sixteenth time shows the fifteenth's ids
+/// again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(u8);
 
@@ -98,7 +100,7 @@ pub struct EventKey {
     pub guid: [u8; 16],
     /// What it is.
     pub kind: EventKind,
-    /// How often the message was restored.
+    /// How often the message was restored or moved.
     pub incarnation: Incarnation,
     /// Which part; see the module.
     pub part: u16,

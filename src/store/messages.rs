@@ -289,11 +289,21 @@ impl Transaction<'_> {
     ) -> Result<bool, StoreError> {
         (new.first_change, new.last_change) = (old.first_change, old.last_change);
         let is_moved = old.conversation != new.conversation;
-        if is_moved && old.conversation.is_some() {
-            self.log_in(old.conversation, ChangeKind::Gone, row)?;
+        let mut is_missed = false;
+        if let Some(left) = old.conversation.filter(|_| is_moved) {
+            self.log_in(Some(left), ChangeKind::Gone, row)?;
+            is_missed = self.head(left)?.published.is_some();
         }
         let coming = self.coming_change();
         new.marks = marks_after(old, &new.message, self.now, coming);
+        if is_missed {
+            new.marks.push(Mark {
+                kind: MarkKind::Move,
+                at: self.now,
+                change: coming,
+            });
+            new.marks.sort_by_key(|mark| mark.at);
+        }
         let is_back = old.message.times.deleted.is_some() && new.message.times.deleted.is_none();
         new.came = if is_back || is_moved {
             Some(coming)
@@ -635,7 +645,12 @@ fn marks_after(
     now: AppleTime,
     change: ChangeNumber,
 ) -> Vec<Mark> {
-    let is_lasting = |mark: &&Mark| matches!(mark.kind, MarkKind::Deletion | MarkKind::Restoration);
+    let is_lasting = |mark: &&Mark| {
+        matches!(
+            mark.kind,
+            MarkKind::Deletion | MarkKind::Restoration | MarkKind::Move
+        )
+    };
     let mut marks = first_marks(new, change);
     for mark in &mut marks {
         if let Some(known) = old.marks.iter().find(|known| known.kind == mark.kind) {

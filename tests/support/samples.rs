@@ -334,6 +334,15 @@ fn restored_message() -> StoredMessage {
     }
 }
 
+/// One that is in another conversation than before.
+fn moved_message() -> StoredMessage {
+    StoredMessage {
+        came: Some(ChangeNumber(300)),
+        marks: vec![mark(MarkKind::Move, 6, 300)],
+        ..stored(bare_message(Kind::Message { about: None }))
+    }
+}
+
 fn part(number: u16, content: PartContent) -> Part {
     Part {
         number,
@@ -347,6 +356,7 @@ fn messages() -> Vec<Sample> {
     let mut samples = vec![
         Sample::new("rich", rich_message()),
         Sample::new("restored", restored_message()),
+        Sample::new("moved", moved_message()),
         Sample::new(
             "minimal",
             stored(bare_message(Kind::Message { about: None })),

@@ -4,7 +4,8 @@
 //! the block is S alone and `limited`: the client fetches the rest by paging. Else events that came late, into the middle,
 //! are put before S, as long as they are few; many are announced by a `limited` block and paged as well.
 //!
-//! Edits, reactions and redactions are never late: they belong to what the client has.
+//! Edits, reactions and redactions are never late: they belong to what the client has. Redactions of what is in another
+//! room now (D19) are in no timeline: they begin the block, limited or not.
 
 use std::collections::BTreeSet;
 
@@ -92,17 +93,39 @@ impl View<'_> {
         late.sort_by_key(|placed| placed.at);
         let counted = late.iter().filter(|placed| is_late(placed)).count();
         let fits = counted <= LATE_EVENTS && late.len() + delta.timeline.len() <= limit;
-        if self.is_rewritten(entries, since) || !(delta.limited || fits) {
+        let mut departed = self.departed(entries, since)?;
+        if departed.len() > LATE_EVENTS {
+            departed.clear();
+            self.have_reread(&mut delta);
+        } else if self.is_rewritten(since) || !(delta.limited || fits) {
             self.have_reread(&mut delta);
         }
         if delta.limited {
             delta.state.extend(changed_state(late));
-            return Ok(delta);
+        } else {
+            delta.late = late.len();
+            departed.append(&mut late);
         }
-        delta.late = late.len();
-        late.append(&mut delta.timeline);
-        delta.timeline = late;
+        departed.append(&mut delta.timeline);
+        delta.timeline = departed;
         Ok(delta)
+    }
+
+    /// The redactions of what the client had and is in another room now (D19).
+    fn departed(
+        &self,
+        entries: &[(ChangeNumber, ChangeEntry)],
+        since: ChangeNumber,
+    ) -> Result<Vec<Placed>, StoreError> {
+        let mut departed = Vec::new();
+        for (number, entry) in entries {
+            if entry.kind == ChangeKind::Gone
+                && self.snapshot.message(entry.row)?.first_change <= since
+            {
+                departed.append(&mut self.redactions_of((*number, *entry))?);
+            }
+        }
+        Ok(departed)
     }
 
     /// The same where nobody knows any more what changed: the client reads the timeline again.
@@ -112,11 +135,10 @@ impl View<'_> {
         Ok(delta)
     }
 
-    /// Whether events went away without a redaction, or the timeline was declared to be another (D19, D20).
-    fn is_rewritten(&self, entries: &[(ChangeNumber, ChangeEntry)], since: ChangeNumber) -> bool {
-        let is_gone = |(_, entry): &(_, ChangeEntry)| entry.kind == ChangeKind::Gone;
+    /// Whether the timeline was declared to be another (D20).
+    fn is_rewritten(&self, since: ChangeNumber) -> bool {
         let is_renewed = |head: &Head| head.history_change.is_some_and(|change| change > since);
-        entries.iter().any(is_gone) || self.heads.iter().any(is_renewed)
+        self.heads.iter().any(is_renewed)
     }
 
     /// Makes clients throw away what they have of the timeline. A block needs something new for that, or they keep it.

@@ -95,8 +95,16 @@ fn after(
             | ChangeKind::Published
             | ChangeKind::Epoch
             | ChangeKind::Pass => is_stale = true,
-            ChangeKind::Gone
-            | ChangeKind::RoomState
+            ChangeKind::Gone => {
+                let stored = snapshot.message(entry.row)?;
+                if stored.conversation != Some(entry.conversation)
+                    && matches!(stored.message.kind, Kind::Announcement(_))
+                {
+                    Arc::make_mut(&mut announcements).remove(entry.conversation, entry.row);
+                    is_stale = true;
+                }
+            }
+            ChangeKind::RoomState
             | ChangeKind::LocalEvent
             | ChangeKind::AccountData
             | ChangeKind::Receipt

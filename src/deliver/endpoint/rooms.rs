@@ -278,6 +278,13 @@ impl Announcements {
         list.insert(at, announced);
     }
 
+    /// Forgets a message that is in another conversation now.
+    pub(super) fn remove(&mut self, conversation: RowId, row: RowId) {
+        if let Some(list) = self.by_conversation.get_mut(&conversation) {
+            list.retain(|known| known.row != row);
+        }
+    }
+
     /// Rows of a conversation's announcements before a place, the latest first.
     pub(super) fn before(
         &self,

@@ -49,6 +49,7 @@ use crate::store::Place;
 use crate::store::Places;
 use crate::store::Snapshot;
 use crate::store::StoreError;
+use crate::store::value::ChangeEntry;
 use crate::store::value::Head;
 use crate::store::value::MarkKind;
 use crate::store::value::StoredMessage;
@@ -211,7 +212,7 @@ impl View<'_> {
                 },
                 Some(MarkKind::Unsend { part }) => Mark::Unsend { part },
                 Some(MarkKind::Deletion) => Mark::Deletion,
-                Some(MarkKind::Restoration) | None => return Vec::new(),
+                Some(MarkKind::Restoration | MarkKind::Move) | None => return Vec::new(),
             },
         };
         let row = Row {
@@ -226,6 +227,41 @@ impl View<'_> {
             ..self.scene(stored)
         };
         events_of(&row, &scene).unwrap_or_default()
+    }
+
+    /// The redactions of a message that clients had here and that is in another room since (D19), by the entry of the
+    /// change log that says so.
+    pub(super) fn redactions_of(
+        &self,
+        (number, entry): (ChangeNumber, ChangeEntry),
+    ) -> Result<Vec<Placed>, StoreError> {
+        let stored = self.snapshot.whole_message(entry.row)?;
+        let then = stored.incarnation_at(number);
+        let is_same = self.is_here(&stored) && then == stored.incarnation();
+        if is_same || stored.is_hidden() {
+            return Ok(Vec::new());
+        }
+        let row = Row {
+            message: &stored.message,
+            time: entry.at,
+            incarnation: numbered(then),
+            duplicate_of: stored.duplicate_of.as_ref(),
+            mark: Mark::Departure,
+        };
+        let events = events_of(&row, &self.scene(&stored)).unwrap_or_default();
+        let place = Place {
+            time: entry.at,
+            row: entry.row,
+            n: 0,
+        };
+        let placed = (0..).zip(events).map(|(piece, event)| Placed {
+            at: Between { place, piece },
+            since: number,
+            event,
+            edit: None,
+            read: None,
+        });
+        Ok(placed.collect())
     }
 
     /// Events from a place on, the nearest first; `None` for from: from the end that lies behind.
@@ -308,8 +344,7 @@ impl View<'_> {
     pub(super) fn state(&self) -> Result<Vec<Event>, StoreError> {
         let published = self.published();
         let first = self.first_state().into_iter();
-        let mut state: Vec<(ChangeNumber, Event)> =
-            first.map(|event| (published, event)).collect();
+        let mut state: Vec<(ChangeNumber, Event)> = first.map(|event| (published, event)).collect();
         for row in self
             .room
             .shown
@@ -354,9 +389,7 @@ impl View<'_> {
         });
         known.cloned().unwrap_or_else(|| {
             let handle = self.account.handle_of(user.as_str());
-            let called = handle
-                .as_ref()
-                .map(|handle| self.called(NOW).shown(handle));
+            let called = handle.as_ref().map(|handle| self.called(NOW).shown(handle));
             self.facts(NOW).present_member(&Member {
                 user: user.clone(),
                 name: called.map(|(_, name)| name.to_owned()),
@@ -402,18 +435,22 @@ pub(super) const fn first_place_at(time: AppleTime) -> Between {
 
 /// Puts a piece of state in the place of the one it follows.
 fn put_state(state: &mut Vec<(ChangeNumber, Event)>, since: ChangeNumber, event: Event) {
-    let held = state.iter_mut().find(|(_, held)| {
-        held.event_type == event.event_type && held.state_key == event.state_key
-    });
+    let held = state
+        .iter_mut()
+        .find(|(_, held)| held.event_type == event.event_type && held.state_key == event.state_key);
     match held {
         Some(held) => *held = (since, event),
         None => state.push((since, event)),
     }
 }
 
-/// How often a message was restored.
+/// Which events a message became.
 fn incarnation(stored: &StoredMessage) -> Incarnation {
-    Incarnation::new(u8::try_from(stored.incarnation()).unwrap_or(u8::MAX))
+    numbered(stored.incarnation())
+}
+
+fn numbered(incarnation: usize) -> Incarnation {
+    Incarnation::new(u8::try_from(incarnation).unwrap_or(u8::MAX))
 }
 
 /// Where row n of a message stands.

@@ -14,7 +14,7 @@
 //! | a name, a member | `m.room.name`, `m.room.member` with `prev_content` |
 //! | another announcement | `m.notice`, also for what the owner did to the own membership: a client takes a leave for good |
 //! | an edit | `m.room.message` with `m.replace` |
-//! | an unsend, a deletion | a redaction of each event |
+//! | an unsend, a deletion, a departure to another room | a redaction of each event |
 //! | what cannot be read | `m.notice` |
 //! | a failed send | the message, and an `m.notice` that answers it (MS-66) |
 //!
@@ -88,6 +88,8 @@ pub enum Mark {
     },
     /// The owner deleted the message.
     Deletion,
+    /// The message is in another room now (D19). In no timeline: clients that had it are told once, at the row's time.
+    Departure,
 }
 
 /// What only the store knows. The same question must have the same answer as long as clients hold what it became.
@@ -235,7 +237,8 @@ pub fn events_of(row: &Row<'_>, context: &dyn Context) -> Result<Vec<Event>, Hid
         Mark::Message => return maker.message(),
         Mark::Edit { part, version } => maker.edit(part, version).into_iter().collect(),
         Mark::Unsend { part } => maker.unsend(part),
-        Mark::Deletion => maker.deletion()?,
+        Mark::Deletion if row.message.times.deleted.is_none() => Vec::new(),
+        Mark::Deletion | Mark::Departure => maker.deletion()?,
     };
     if events.is_empty() {
         return Err(Hidden::NoSuchMark);
@@ -373,18 +376,19 @@ impl Maker<'_> {
 
     /// The redactions of everything.
     fn deletion(&self) -> Result<Vec<Event>, Hidden> {
-        if self.row.message.times.deleted.is_none() {
-            return Err(Hidden::NoSuchMark);
-        }
         let is_own = |event: &Event| event.key.guid == self.row.message.guid.key();
         let is_content =
             |event: &Event| event.redacts.is_none() && event.key.kind != EventKind::Edit;
-        let mut targets: Vec<EventKey> = self
-            .message()?
-            .iter()
-            .filter(|event| is_own(event) && is_content(event))
-            .map(|event| event.key)
-            .collect();
+        let mut targets: Vec<EventKey> = if let (Mark::Departure, Kind::Tapback(tapback)) =
+            (self.row.mark, &self.row.message.kind)
+        {
+            // What it was about may have departed before it.
+            self.own_reaction(tapback).into_iter().collect()
+        } else {
+            let events = self.message()?.into_iter();
+            let own = events.filter(|event| is_own(event) && is_content(event));
+            own.map(|event| event.key).collect()
+        };
         targets.extend(self.edits());
         Ok(targets.iter().map(|key| self.deletion_of(key)).collect())
     }

@@ -65,6 +65,12 @@ impl Maker<'_> {
         Ok(events)
     }
 
+    /// The key of the event that a tapback became.
+    pub(super) fn own_reaction(&self, tapback: &Tapback) -> Option<EventKey> {
+        let key = self.key(event_kind(&tapback.kind));
+        (tapback.action == TapbackAction::Add).then_some(key)
+    }
+
     fn reaction(&self, tapback: &Tapback, parent: EventKey) -> Event {
         let key = self.key(event_kind(&tapback.kind));
         if tapback.kind == TapbackKind::Sticker {

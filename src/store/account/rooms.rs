@@ -128,8 +128,16 @@ impl Transaction<'_> {
     ) -> Result<u32, StoreError> {
         use redb::ReadableTable;
 
-        let (first, end) = ((conversation.0, kind, key, 0), (conversation.0, kind, key, u32::MAX));
-        let mut held = self.tables.account.room_states.range(first..=end).map_err(reading)?;
+        let (first, end) = (
+            (conversation.0, kind, key, 0),
+            (conversation.0, kind, key, u32::MAX),
+        );
+        let mut held = self
+            .tables
+            .account
+            .room_states
+            .range(first..=end)
+            .map_err(reading)?;
         let last = held.next_back().transpose().map_err(reading)?;
         Ok(last.map_or(0, |(place, _)| place.value().3 + 1))
     }

@@ -97,6 +97,9 @@ pub enum MarkKind {
     Deletion,
     /// The owner brought it back. What comes back is another event than what was deleted.
     Restoration,
+    /// It is in another conversation than before, where clients had it. What comes there is another event, also when it
+    /// comes back later.
+    Move,
 }
 
 impl StoredMessage {
@@ -114,9 +117,16 @@ impl StoredMessage {
         mark.map_or(self.came(), |mark| mark.change.max(self.came()))
     }
 
-    /// How often it was restored: part of the identity of its events.
+    /// How often it became other events, restored or moved: part of their identity.
     pub fn incarnation(&self) -> usize {
-        self.count(MarkKind::Restoration)
+        self.incarnation_at(ChangeNumber(u64::MAX))
+    }
+
+    /// The same at an earlier time.
+    pub fn incarnation_at(&self, change: ChangeNumber) -> usize {
+        let is_one = |mark: &&Mark| matches!(mark.kind, MarkKind::Restoration | MarkKind::Move);
+        let marks = self.marks.iter().filter(is_one);
+        marks.filter(|mark| mark.change <= change).count()
     }
 
     /// Whether it is to be shown to nobody: deleted, and there is no mark that would tell clients to remove it, for they
@@ -175,6 +185,7 @@ variants!(MarkKind {
     1 => Unsend { part },
     2 => Deletion,
     3 => Restoration,
+    4 => Move,
 });
 
 /// Version 1: the marks are those that a message brings with it.

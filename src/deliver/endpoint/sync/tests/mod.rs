@@ -756,3 +756,130 @@ async fn polls_of_one_device_are_counted() {
         200
     );
 }
+
+/// The address book with Ann under another name.
+fn ann_as(name: &str) -> Page {
+    Page {
+        contacts: Some(vec![Contact {
+            id: "ann".to_owned(),
+            name: name.to_owned(),
+            handles: vec![handle(ANN)],
+            is_owner: false,
+        }]),
+        ..Page::default()
+    }
+}
+
+fn member<'a>(events: &'a Value, user: &str) -> &'a Value {
+    let mut events = events.as_array().unwrap().iter();
+    let found = events.find(|event| event["state_key"] == user);
+    found.unwrap_or(&Value::Null)
+}
+
+#[tokio::test]
+async fn another_name_is_another_member_event_at_the_old_time() {
+    let world = World::new();
+    let (room, ann) = (world.room(WALK), world.ghost(ANN));
+    let first = world.sync("", "").await;
+    let before = world.all(&room).await;
+    let old = member(&first["rooms"]["join"][&room]["state"]["events"], &ann);
+
+    world.add(ann_as("Ann Other"));
+    let answer = world.sync(first["next_batch"].as_str().unwrap(), "").await;
+
+    let block = &answer["rooms"]["join"][&room];
+    let new = member(&block["state"]["events"], &ann);
+    assert_eq!(new["content"]["displayname"], "Ann Other");
+    assert_ne!(new["event_id"], old["event_id"]);
+    assert_eq!(new["origin_server_ts"], old["origin_server_ts"]);
+    assert_eq!(block["timeline"]["events"], json!([]));
+    assert_eq!(answer["rooms"]["join"].get(world.room(BOB)), None);
+    let named = |events: &[Value]| member(&json!(events), &ann)["content"].clone();
+    assert_eq!(named(&world.all(&room).await), named(&before));
+    let id = new["event_id"].as_str().unwrap();
+    let found = world.get(&format!("/rooms/{room}/event/{id}")).await.ok();
+    assert_eq!(found["content"], new["content"]);
+}
+
+#[tokio::test]
+async fn a_name_from_before_the_room_was_seen_is_its_first() {
+    let world = World::new();
+    world.add(ann_as("Ann Other"));
+    world.add(Page {
+        conversations: vec![conversation("9F1C5A3E-NEW", &[ANN, BOB], Some("New"))],
+        messages: vec![said("9F1C5A3E-NEW", 30, Some(BOB), "hello")],
+        ..Page::default()
+    });
+
+    let all = world.all(&world.room("9F1C5A3E-NEW")).await;
+
+    let ann = world.ghost(ANN);
+    assert_eq!(
+        member(&Value::Array(all), &ann)["content"]["displayname"],
+        "Ann Other"
+    );
+}
+
+#[tokio::test]
+async fn a_group_with_another_name_has_another_state_at_the_old_time() {
+    let world = World::new();
+    let room = world.room(WALK);
+    let since = world.position().await;
+
+    world.add(Page {
+        conversations: vec![conversation(WALK, &[ANN, BOB], Some("Run"))],
+        ..Page::default()
+    });
+    let answer = world.sync(&since, "").await;
+
+    let events = answer["rooms"]["join"][&room]["state"]["events"].clone();
+    let is_name = |event: &&Value| event["type"] == "m.room.name";
+    let new = events.as_array().unwrap().iter().find(is_name).unwrap();
+    let all = world.all(&room).await;
+    let first = all.iter().find(is_name).unwrap();
+    assert_eq!(new["content"]["name"], "Run");
+    assert_eq!(first["content"]["name"], "Walk");
+    assert_ne!(new["event_id"], first["event_id"]);
+    assert_eq!(new["origin_server_ts"], first["origin_server_ts"]);
+}
+
+#[tokio::test]
+async fn a_message_in_another_room_is_redacted_in_the_old_one() {
+    let world = World::new();
+    let (ann, bob) = (world.room(ANN), world.room(BOB));
+    let event = world.all(&ann).await.pop().unwrap()["event_id"].clone();
+    let since = world.position().await;
+
+    world.add(page(vec![said(BOB, 3, Some(ANN), "Bring the dog")]));
+    let answer = world.sync(&since, "").await;
+
+    let old = &answer["rooms"]["join"][&ann]["timeline"];
+    assert_eq!(old["limited"], false);
+    assert_eq!(old["events"][0]["redacts"], event);
+    assert_eq!(old["events"].as_array().unwrap().len(), 1);
+    assert_eq!(bodies(&answer["rooms"]["join"][&bob]), ["Bring the dog"]);
+}
+
+#[tokio::test]
+async fn a_message_that_comes_back_to_a_room_is_another_event() {
+    let world = World::new();
+    let room = world.room(ANN);
+    let before = world.all(&room).await.pop().unwrap();
+    let since = world.position().await;
+
+    world.add(page(vec![said(BOB, 3, Some(ANN), "Bring the dog")]));
+    world.add(page(vec![said(ANN, 3, Some(ANN), "Bring the dog")]));
+    let answer = world.sync(&since, "").await;
+
+    let timeline = &answer["rooms"]["join"][&room]["timeline"];
+    let back = timeline["events"].as_array().unwrap().last().unwrap();
+    assert_eq!(back["content"], before["content"]);
+    assert_ne!(back["event_id"], before["event_id"]);
+    let redacted = ids_of(timeline, "redacts");
+    assert_eq!(redacted, [before["event_id"].as_str().unwrap()]);
+}
+
+fn ids_of<'a>(timeline: &'a Value, field: &str) -> Vec<&'a str> {
+    let events = timeline["events"].as_array().unwrap().iter();
+    events.filter_map(|event| event[field].as_str()).collect()
+}
