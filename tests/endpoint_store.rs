@@ -580,6 +580,37 @@ fn rooms_states_events_and_files_come_back_as_they_were_left() {
 }
 
 #[test]
+fn what_comes_after_a_failed_pass_is_visible_at_once() {
+    let store = new_store();
+    apply(&store, page(1, vec![message(1)]));
+    apply(&store, end());
+    apply(&store, part(1, vec![message(2)]));
+    let since = latest(&store);
+
+    apply(&store, page(1, vec![message(3)]));
+
+    let snapshot = store.snapshot().unwrap();
+    let (room, rows) = (
+        conversation(&snapshot, 1),
+        [2, 3].map(|number| held(&snapshot, number).0),
+    );
+    let news = news(&store, since);
+    assert_eq!(rows_of(&news, room, ChangeKind::Message), rows);
+}
+
+#[test]
+fn the_first_pass_is_not_ended_by_what_comes_meanwhile() {
+    let store = new_store();
+    apply(&store, part(1, vec![message(1)]));
+
+    apply(&store, page(1, vec![message(2)]));
+
+    let snapshot = store.snapshot().unwrap();
+    let head = snapshot.head(conversation(&snapshot, 1)).unwrap();
+    assert_eq!(head.published, None);
+}
+
+#[test]
 fn a_guid_that_is_no_uuid_is_found_by_its_key() {
     use sha2::Digest;
 

@@ -14,8 +14,9 @@
 //! and never taken for finished. A pass over all also remembers the inputs, so that a restart with nothing new reads
 //! nothing.
 //!
-//! A pass that failed is repeated with growing pauses: the database may be busy, the disk away. What the store refuses
-//! ends following; whoever runs it opens the store anew.
+//! A pass that failed is repeated with growing pauses: the database may be busy, the disk away. A wider one that failed is
+//! left alone for a minute, so that whatever it fails at does not keep what comes meanwhile from being read. What the
+//! store refuses ends following; whoever runs it opens the store anew.
 
 use std::convert::Infallible;
 use std::sync::mpsc::Receiver;
@@ -75,17 +76,19 @@ pub fn follow(
                     if scope != Scope::All && !wait(stop, FOLLOW_SETTLE) {
                         break;
                     }
-                    look(store, clock, options, scope, on_progress).map(|(import, newest)| {
-                        schedule.done(scope, inputs, now, newest);
-                        import
-                    })
+                    let looked = look(store, clock, options, scope, on_progress);
+                    match &looked {
+                        Ok((_, newest)) => schedule.done(scope, inputs, now, *newest),
+                        Err(_) => schedule.failed(now),
+                    }
+                    looked.map(|(import, _)| import)
                 }
             },
             Err(error) => Err(error),
         };
         match &outcome {
             Err(IngestError::Stopped) => break,
-            _ => on_pass(outcome.as_ref()),
+            outcome => on_pass(outcome.as_ref()),
         }
         pause = match outcome {
             Ok(_) => FOLLOW_POLL,
@@ -125,7 +128,12 @@ struct Schedule {
     all: Option<Looked>,
     /// The time of the last look at the files.
     awake: Option<AppleTime>,
-    last_rowid: i64,
+    /// Whether the computer slept since all was looked at.
+    has_slept: bool,
+    /// The time of the last pass that failed.
+    failed: Option<AppleTime>,
+    /// The newest ROWID of the last pass; `None` before the first.
+    last_rowid: Option<i64>,
 }
 
 #[derive(Clone, Copy)]
@@ -137,20 +145,25 @@ struct Looked {
 impl Schedule {
     /// What is to be compared now, the most first; `None` if nothing is.
     fn due(&mut self, inputs: [u8; 32], now: AppleTime) -> Option<Scope> {
-        let slept = self
+        self.has_slept |= self
             .awake
             .is_some_and(|awake| awake.plus(FOLLOW_SLEEP) < now);
         self.awake = Some(now);
+        let is_given_up = self
+            .failed
+            .is_some_and(|failed| now < failed.plus(FOLLOW_RETRY_MOST));
         let is_due = |looked: Option<Looked>, every: Duration| {
             looked.is_none_or(|last| last.inputs != inputs && last.at.plus(every) <= now)
         };
         let recent = |span: Duration| Scope::Recent {
             since: now.minus(span),
-            after: self.last_rowid.saturating_sub(FOLLOW_REREAD_ROWS),
+            after: self
+                .last_rowid
+                .map_or(i64::MAX, |last| last.saturating_sub(FOLLOW_REREAD_ROWS)),
         };
-        if slept || is_due(self.all, FOLLOW_ALL_EVERY) {
+        if !is_given_up && (self.has_slept || is_due(self.all, FOLLOW_ALL_EVERY)) {
             Some(Scope::All)
-        } else if is_due(self.wide, FOLLOW_WIDE_EVERY) {
+        } else if !is_given_up && is_due(self.wide, FOLLOW_WIDE_EVERY) {
             Some(recent(FOLLOW_WIDE))
         } else if is_due(self.lately, Duration::ZERO) {
             Some(recent(FOLLOW_LATELY))
@@ -163,13 +176,21 @@ impl Schedule {
     fn done(&mut self, scope: Scope, inputs: [u8; 32], began: AppleTime, last_rowid: i64) {
         let looked = Some(Looked { inputs, at: began });
         // Not the larger of both: a database that was restored has smaller ones again.
-        self.last_rowid = last_rowid;
+        self.last_rowid = Some(last_rowid);
         self.lately = looked;
         match scope {
-            Scope::All => (self.wide, self.all) = (looked, looked),
+            Scope::All => {
+                (self.wide, self.all) = (looked, looked);
+                self.has_slept = false;
+            }
             Scope::Recent { since, .. } if since <= began.minus(FOLLOW_WIDE) => self.wide = looked,
             Scope::Recent { .. } => {}
         }
+    }
+
+    /// A pass failed: the wider ones wait.
+    fn failed(&mut self, now: AppleTime) {
+        self.failed = Some(now);
     }
 }
 
@@ -239,6 +260,36 @@ mod tests {
         let woken = schedule.due([1; 32], START.plus(FOLLOW_SLEEP * 2));
 
         assert_eq!(woken, Some(Scope::All));
+    }
+
+    #[test]
+    fn what_comes_is_read_while_a_wider_pass_fails() {
+        let mut schedule = schedule();
+        let slept = START.plus(FOLLOW_SLEEP * 2);
+        assert_eq!(schedule.due([2; 32], slept), Some(Scope::All));
+        schedule.failed(slept);
+
+        let soon = slept.plus(FOLLOW_RETRY);
+        let next = schedule.due([2; 32], soon);
+        schedule.done(next.unwrap(), [2; 32], soon, 5_001);
+
+        assert_eq!(next, Some(recent(soon, FOLLOW_LATELY, 5_000)));
+        assert_eq!(schedule.due([2; 32], soon), None);
+        let later = slept.plus(FOLLOW_RETRY_MOST);
+        assert_eq!(schedule.due([2; 32], later), Some(Scope::All));
+    }
+
+    #[test]
+    fn without_a_newest_row_what_is_dated_lately_is_read() {
+        let mut schedule = Schedule::default();
+        assert_eq!(schedule.due([1; 32], START), Some(Scope::All));
+        schedule.failed(START);
+
+        let scope = Scope::Recent {
+            since: START.minus(FOLLOW_LATELY),
+            after: i64::MAX,
+        };
+        assert_eq!(schedule.due([1; 32], START), Some(scope));
     }
 
     #[test]

@@ -175,7 +175,7 @@ pub(super) fn pass(
     import.last_rowid = Some(database.max_rowid()?);
     if !is_first || start.inputs != inputs {
         import.tally += writer.flush()?;
-        pass.read_changed(&mut database)?;
+        import.tally += pass.read_changed(&mut database)?;
     }
     let now = clock.now();
     let deleted = source
@@ -257,7 +257,8 @@ impl Pass<'_> {
     }
 
     /// Compares every row with what is held, reads those in full that are not the same, and looks again for files.
-    fn read_changed(&mut self, database: &mut ChatDb) -> Result<(), IngestError> {
+    /// Answers what it had to commit before its end.
+    fn read_changed(&mut self, database: &mut ChatDb) -> Result<Tally, IngestError> {
         let snapshot = self.store.snapshot()?;
         let total = rowid(database.max_rowid()?);
         let mut outlines = Outlines::new(database, self.scope)?;
@@ -289,15 +290,20 @@ impl Pass<'_> {
             |rows| decode_rows(rows, files, &directory),
             |decoded| self.send(decoded),
         )?;
-        let attachments = wanted(&self.store.snapshot()?, self.files)?;
-        send(
-            self.writer,
-            self.scope,
-            Page {
-                attachments,
-                ..Page::default()
-            },
-        )
+        let mut committed = Tally::default();
+        let mut attachments = wanted(&self.store.snapshot()?, self.files)?;
+        if !attachments.is_empty() {
+            // A file may belong to a message that was just sent to the writer: what is known of it from before must not
+            // take the place of what that brings.
+            committed = self.writer.flush()?;
+            attachments = wanted(&self.store.snapshot()?, self.files)?;
+        }
+        let page = Page {
+            attachments,
+            ..Page::default()
+        };
+        send(self.writer, self.scope, page)?;
+        Ok(committed)
     }
 
     /// Hands a page on; with the owner's addresses whenever one more is known.

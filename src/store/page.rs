@@ -75,7 +75,7 @@ impl Transaction<'_> {
         source: SourceKind,
         decoder: u32,
     ) -> Result<(), StoreError> {
-        self.note_pass(page.unfinished, page.cursor.as_ref());
+        self.note_pass(source, page.unfinished, page.cursor.as_ref())?;
         if let Some(owner) = page.owner {
             self.put_meta(
                 OWN_HANDLES,

@@ -3,15 +3,20 @@
 //! A pass that takes several commits opens an interval of change numbers with the first of them and closes it with the
 //! last: everything in the interval is new at its end, all at once. A crash leaves it open, and the next pass goes on in
 //! it. Conversations become visible the first time that a pass which brought them messages ends.
+//!
+//! What comes outside of a pass is visible at once. It ends an interval that a failed pass left open, or it would stay
+//! hidden with what that pass brought; only the first pass over a source waits for its own end, however long.
 
 use redb::ReadableTable;
 
 use crate::base::ids::ChangeNumber;
 use crate::base::ids::RowId;
 use crate::model::change::Cursor;
+use crate::model::record::SourceKind;
 use crate::store::error::StoreError;
 use crate::store::snapshot::Snapshot;
 use crate::store::transaction::Transaction;
+use crate::store::transaction::find;
 use crate::store::transaction::value;
 use crate::store::value::ChangeKind;
 use crate::store::value::Head;
@@ -19,22 +24,37 @@ use crate::store::value::Head;
 /// What a transaction is to a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PassStep {
-    /// Nothing.
+    /// Nothing: it may be a client's.
     None,
     /// More of the pass follows.
     GoesOn,
-    /// The pass has reached its end.
+    /// The pass has reached its end, or is given up.
     Ends,
 }
 
 impl Transaction<'_> {
     /// Remembers what a page says of its pass.
-    pub(super) fn note_pass(&mut self, unfinished: bool, cursor: Option<&Cursor>) {
+    pub(super) fn note_pass(
+        &mut self,
+        source: SourceKind,
+        unfinished: bool,
+        cursor: Option<&Cursor>,
+    ) -> Result<(), StoreError> {
         if unfinished {
             self.pass = PassStep::GoesOn;
-        } else if cursor.is_some_and(|cursor| cursor.scanned.is_none()) {
+            return Ok(());
+        }
+        let held: Option<Cursor> = match cursor {
+            Some(_) => None,
+            None => find(&self.tables.cursors, "cursors", source.number())?,
+        };
+        if cursor
+            .or(held.as_ref())
+            .is_some_and(|cursor| cursor.scanned.is_none())
+        {
             self.pass = PassStep::Ends;
         }
+        Ok(())
     }
 
     /// Opens or closes the interval of a pass, and makes conversations visible.
