@@ -9,12 +9,15 @@
 //! | `POST /rooms/{room}/invite`, `/kick`, `/ban`, `/unban` | 403 |
 //! | `POST /knock/{room}`, `/rooms/{room}/upgrade`, `/rooms/{room}/report...` | 404 |
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::base::ids::ChangeNumber;
 use crate::base::ids::ConversationKey;
+use crate::base::ids::RowId;
 use crate::base::limits::PAGE_LOOKED_AT;
 use crate::deliver::endpoint::Endpoint;
 use crate::deliver::endpoint::call::Answer;
@@ -23,12 +26,14 @@ use crate::deliver::endpoint::call::json;
 use crate::deliver::endpoint::call::nothing;
 use crate::deliver::endpoint::error::Code;
 use crate::deliver::endpoint::error::MatrixError;
+use crate::deliver::endpoint::present::Present;
 use crate::deliver::endpoint::route::Route;
 use crate::deliver::endpoint::view::View;
 use crate::matrix::event_id::EventKind;
 use crate::model::conversation::Alias;
 use crate::net::Method;
 use crate::store::Direction;
+use crate::store::Snapshot;
 use crate::store::StoreError;
 use crate::store::account::Account;
 use crate::store::value::Opaque;
@@ -98,7 +103,29 @@ impl View<'_> {
     }
 }
 
+/// The rooms that an account left at some time, by conversation, and since when it sees them again; `None` while it does
+/// not.
+pub(super) type Left = HashMap<RowId, Option<ChangeNumber>>;
+
 impl Endpoint {
+    /// The rooms that an account left.
+    pub(super) fn left(
+        &self,
+        snapshot: &Snapshot,
+        present: &Present,
+        account: Account,
+    ) -> Result<Left, StoreError> {
+        let mut rooms = Left::new();
+        for (row, _) in snapshot.account_data_with(account, HIDDEN)? {
+            let room = present.rooms.of(row);
+            if let Some(room) = room.filter(|room| room.conversation == row) {
+                let view = self.view(snapshot, present, room)?;
+                rooms.insert(row, view.shown_since(account)?);
+            }
+        }
+        Ok(rooms)
+    }
+
     /// Hides a room or shows it again, if it is not so already.
     fn set_hidden(
         &self,

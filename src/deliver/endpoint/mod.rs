@@ -8,6 +8,7 @@
 //! | see which requests there are | the `ROUTES` of each group of endpoints, put together in `routes` |
 //! | follow a request | [`Endpoint`] in this file: host, CORS, route, token, body, then the group's handler |
 //! | see what a room shows | `view`: entries of the timeline as events |
+//! | see which rooms are no more | `gone` |
 //! | see which rooms there are | `rooms`, kept up to date by `present`; who is called how, `names` |
 //! | understand tokens of places | `token` |
 //! | log in; change the password, log devices out | `login`; `account`, after a proof by `uia` |
@@ -28,6 +29,7 @@ mod cross_signing;
 mod delta;
 mod error;
 mod filters;
+mod gone;
 mod history;
 mod keys;
 mod login;

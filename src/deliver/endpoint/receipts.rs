@@ -152,10 +152,19 @@ impl Endpoint {
     }
 }
 
+/// Somebody has read up to an event.
+pub(super) struct Seen {
+    /// Who.
+    pub(super) user: String,
+    pub(super) event_id: String,
+    /// When, or when the event was: milliseconds since 1970.
+    at: i64,
+}
+
 /// What a room's block says of reading.
 pub(super) struct Reading {
-    /// The content of `m.receipt`: by event, type, user. Empty where nothing is known.
-    pub(super) receipts: Map<String, Value>,
+    /// Who has read up to where, as far as that is known.
+    pub(super) receipts: Vec<Seen>,
     /// The event of `m.fully_read`.
     pub(super) fully_read: Option<String>,
     /// How many messages the owner has not read.
@@ -217,7 +226,7 @@ impl View<'_> {
         is_muted: bool,
     ) -> Result<Reading, StoreError> {
         let unread = self.unread()?;
-        let mut receipts = Map::new();
+        let mut receipts = Vec::new();
         let id = |event: &Event| self.room.id.event_id(&event.key);
         let read = self.read();
         let mut read_id = None;
@@ -235,12 +244,20 @@ impl View<'_> {
         }
         if let Some(event_id) = &read_id {
             let at = read.map_or(0, |read| read.time.unix_millis());
-            add(&mut receipts, event_id, self.account.user().as_str(), at);
+            receipts.push(Seen {
+                user: self.account.user().as_str().to_owned(),
+                event_id: event_id.clone(),
+                at,
+            });
         }
         let other = self.room.members.first().filter(|_| self.room.is_direct());
         if let (Some((other, _)), Some((event, at))) = (other, self.seen(delta, entries)?) {
             let other = self.room.user(other, self.account, self.people);
-            add(&mut receipts, &id(&event), other.as_str(), at.unix_millis());
+            receipts.push(Seen {
+                user: other.as_str().to_owned(),
+                event_id: id(&event),
+                at: at.unix_millis(),
+            });
         }
         Ok(Reading {
             receipts,
@@ -304,12 +321,16 @@ impl View<'_> {
     }
 }
 
-/// Puts a user's receipt under its event.
-fn add(receipts: &mut Map<String, Value>, event_id: &str, user: &str, at: i64) {
-    let of_event = receipts
-        .entry(event_id)
-        .or_insert_with(|| json!({ READ: {} }));
-    if let Some(users) = of_event.get_mut(READ).and_then(Value::as_object_mut) {
-        users.insert(user.to_owned(), json!({ "ts": at }));
+/// The content of `m.receipt`: by event, type, user.
+pub(super) fn content<'s>(receipts: impl IntoIterator<Item = &'s Seen>) -> Value {
+    let mut content = Map::new();
+    for seen in receipts {
+        let of_event = content
+            .entry(seen.event_id.as_str())
+            .or_insert_with(|| json!({ READ: {} }));
+        if let Some(users) = of_event.get_mut(READ).and_then(Value::as_object_mut) {
+            users.insert(seen.user.clone(), json!({ "ts": seen.at }));
+        }
     }
+    Value::Object(content)
 }

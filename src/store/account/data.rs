@@ -3,12 +3,14 @@
 use crate::base::ids::ChangeNumber;
 use crate::base::ids::RowId;
 use crate::store::account::Account;
+use crate::store::account::reading;
 use crate::store::account::rows_from;
 use crate::store::error::StoreError;
 use crate::store::snapshot::Snapshot;
 use crate::store::transaction::Transaction;
 use crate::store::transaction::find;
 use crate::store::transaction::put;
+use crate::store::transaction::value;
 use crate::store::value::AccountData;
 use crate::store::value::ChangeKind;
 use crate::store::value::Filter;
@@ -130,6 +132,31 @@ impl Snapshot {
     ) -> Result<Vec<HeldData>, StoreError> {
         let wanted = number(conversation);
         self.data_from(account, wanted, |conversation| conversation == wanted)
+    }
+
+    /// The data of one type that an account has about conversations.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn account_data_with(
+        &self,
+        account: Account,
+        kind: &str,
+    ) -> Result<Vec<(RowId, AccountData)>, StoreError> {
+        let mut found = Vec::new();
+        let rows = self.tables.account_data()?.range((account.0, 1, "")..);
+        for entry in rows.map_err(reading)? {
+            let (key, bytes) = entry.map_err(reading)?;
+            let (of, row, held) = key.value();
+            if of != account.0 {
+                break;
+            }
+            if held == kind {
+                found.push((RowId(row), value("account_data", bytes.value())?));
+            }
+        }
+        Ok(found)
     }
 
     fn data_from(

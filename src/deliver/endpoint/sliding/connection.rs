@@ -25,7 +25,6 @@ use crate::base::ids::ChangeNumber;
 use crate::base::ids::RowId;
 use crate::base::limits::SLIDING_CONNECTIONS;
 use crate::base::limits::SLIDING_CONNECTIONS_PER_DEVICE;
-use crate::base::time::AppleTime;
 use crate::deliver::endpoint::error::Code;
 use crate::deliver::endpoint::error::MatrixError;
 use crate::deliver::endpoint::rooms::Rooms;
@@ -76,8 +75,12 @@ pub(super) struct Sent {
     pub(super) face: u64,
     /// The count of unread messages.
     pub(super) unread: u64,
-    /// Up to where it was read.
-    pub(super) read: Option<(AppleTime, RowId)>,
+    /// Whether its messages were not to be counted.
+    pub(super) is_muted: bool,
+    /// Up to which event everybody has read, by user, as far as it was told.
+    pub(super) receipts: BTreeMap<String, String>,
+    /// The event of `m.fully_read`, if it was told.
+    pub(super) fully_read: Option<String>,
 }
 
 impl Generation {

@@ -3,7 +3,7 @@
 //! | extension | the first time | later |
 //! |---|---|---|
 //! | `account_data` | all of the account, and of each room that is told of | what changed |
-//! | `receipts` | up to where the owner has read, per room that is told of | where that moved |
+//! | `receipts` | who has read up to where, per room that is told of | where that moved, or the event is no more |
 //! | `typing` | who types where | everybody who types in a room where that changed |
 //! | `e2ee` | how many keys the device has left | always, since a missing count is read as none; changed devices |
 //! | `to_device` | what waits | what came after the `since` of the request; up to there it is forgotten |
@@ -19,19 +19,14 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::base::ids::ChangeNumber;
-use crate::base::ids::RowId;
 use crate::base::limits::SLIDING_TO_DEVICE;
-use crate::base::time::AppleTime;
 use crate::deliver::endpoint::account_data::DataEvent;
 use crate::deliver::endpoint::account_data::raw;
+use crate::deliver::endpoint::receipts;
+use crate::deliver::endpoint::receipts::Seen;
 use crate::deliver::endpoint::session::Session;
 use crate::deliver::endpoint::sliding::connection::KeyCounts;
 use crate::deliver::endpoint::sliding::request::Queue;
-use crate::deliver::endpoint::token::Between;
-use crate::deliver::endpoint::view::View;
-use crate::matrix::ids::UserId;
-use crate::store::Direction;
-use crate::store::Place;
 use crate::store::Snapshot;
 use crate::store::StoreError;
 use crate::store::account::KeyKind;
@@ -94,35 +89,9 @@ pub(super) struct ToDevice {
     pub(super) events: Vec<Box<RawValue>>,
 }
 
-/// The newest event of a room up to where the owner has read: its id, and its time in milliseconds since 1970.
-pub(super) fn read_event(
-    view: &View<'_>,
-    read: Option<(AppleTime, RowId)>,
-) -> Result<Option<(String, i64)>, StoreError> {
-    let Some((time, row)) = read else {
-        return Ok(None);
-    };
-    let n = u16::MAX;
-    let from = Between::behind(Place { time, row, n });
-    let newest = view
-        .walk(Some(from), Direction::Backward)?
-        .next()
-        .transpose()?;
-    let event = newest.map(|placed| placed.event);
-    Ok(event.map(|event| (view.room.id.event_id(&event.key), event.origin_server_ts)))
-}
-
-/// That event as `m.receipt`.
-pub(super) fn own_receipt(user: &UserId, (event, at): &(String, i64)) -> Value {
-    json!({
-        "type": "m.receipt",
-        "content": { event: { "m.read": { user.as_str(): { "ts": at } } } },
-    })
-}
-
-/// And as `m.fully_read`.
-pub(super) fn fully_read((event, _): &(String, i64)) -> DataEvent {
-    DataEvent::new("m.fully_read", &json!({ "event_id": event }))
+/// Who has read up to where.
+pub(super) fn receipts(seen: Vec<&Seen>) -> Value {
+    json!({ "type": "m.receipt", "content": receipts::content(seen) })
 }
 
 /// Who types in a room.
@@ -140,13 +109,13 @@ pub(super) fn key_counts(snapshot: &Snapshot, session: &Session) -> Result<KeyCo
 }
 
 impl E2ee {
-    /// Of a device, and the own user when devices or keys changed.
-    pub(super) fn new((counts, unused): KeyCounts, changed: Option<String>) -> Self {
+    /// Of a device, and the users whose devices or keys changed.
+    pub(super) fn new((counts, unused): KeyCounts, changed: Vec<String>) -> Self {
         Self {
             counts,
             unused,
             lists: DeviceLists {
-                changed: changed.into_iter().collect(),
+                changed,
                 left: Vec::new(),
             },
         }

@@ -25,8 +25,6 @@ pub(super) struct Ranked<'a> {
     pub(super) newest: AppleTime,
     /// The latest change in it.
     pub(super) changed: ChangeNumber,
-    /// Up to where it was read.
-    pub(super) read: Option<(AppleTime, RowId)>,
 }
 
 /// Every room, the one with the newest message first. Equal ones keep the order of their arrival.
@@ -48,7 +46,6 @@ fn rank<'a>(room: &'a Arc<Room>, heads: &HashMap<RowId, Head>) -> Ranked<'a> {
     let heads = || room.shown.iter().filter_map(|row| heads.get(row));
     let message = heads().filter_map(|head| head.newest_message).max();
     let newest = message.or_else(|| heads().filter_map(|head| head.newest).max());
-    let read = heads().filter_map(|head| head.read);
     Ranked {
         room,
         newest: newest.unwrap_or_default(),
@@ -56,7 +53,6 @@ fn rank<'a>(room: &'a Arc<Room>, heads: &HashMap<RowId, Head>) -> Ranked<'a> {
             .map(|head| head.last_change)
             .max()
             .unwrap_or_default(),
-        read: read.map(|read| (read.time, read.row)).max(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::base::ids::ChangeNumber;
@@ -13,8 +14,13 @@ use crate::deliver::endpoint::Endpoint;
 use crate::deliver::endpoint::account_data;
 use crate::deliver::endpoint::account_data::DataEvent;
 use crate::deliver::endpoint::error::MatrixError;
+use crate::deliver::endpoint::gone::Gone;
+use crate::deliver::endpoint::keys;
+use crate::deliver::endpoint::membership::Left;
 use crate::deliver::endpoint::present::Present;
 use crate::deliver::endpoint::push_rules::Rules;
+use crate::deliver::endpoint::receipts::FULLY_READ;
+use crate::deliver::endpoint::receipts::Seen;
 use crate::deliver::endpoint::rooms::Room;
 use crate::deliver::endpoint::session::Session;
 use crate::deliver::endpoint::sliding::connection::Generation;
@@ -32,14 +38,14 @@ use crate::deliver::endpoint::sliding::request::Request;
 use crate::deliver::endpoint::sliding::room;
 use crate::deliver::endpoint::sliding::room::Moment;
 use crate::deliver::endpoint::sliding::room::RoomAnswer;
+use crate::deliver::endpoint::sliding::room::Told;
 use crate::deliver::endpoint::sliding::wanted::Standing;
 use crate::deliver::endpoint::sliding::wanted::Wanted;
 use crate::deliver::endpoint::sliding::wanted::Wishes;
-use crate::deliver::endpoint::view::View;
+use crate::matrix::ids::RoomId;
 use crate::store::News;
 use crate::store::Snapshot;
 use crate::store::value::ChangeEntry;
-use crate::store::value::ChangeKind;
 
 /// Which rooms are with one other person.
 const DIRECT: &str = "m.direct";
@@ -67,6 +73,7 @@ struct Look<'a> {
     snapshot: &'a Snapshot,
     present: &'a Present,
     at: Moment,
+    left: Left,
 }
 
 /// Looks.
@@ -86,8 +93,10 @@ pub(super) fn look(
         at: Moment {
             until: snapshot.last_change()?,
             rooms: Arc::clone(&present.rooms),
+            account: session.account,
             now: endpoint.clock.now().unix_millis(),
         },
+        left: endpoint.left(&snapshot, &present, session.account)?,
         snapshot: &snapshot,
         present: &present,
     };
@@ -96,7 +105,8 @@ pub(super) fn look(
 
 impl Look<'_> {
     fn found(&self) -> Result<Found, MatrixError> {
-        let ranked = list::ranked(self.snapshot, self.present)?;
+        let mut ranked = list::ranked(self.snapshot, self.present)?;
+        ranked.retain(|ranked| !self.is_hidden(ranked.room.conversation));
         let mut found = Found {
             counts: Vec::new(),
             rooms: BTreeMap::new(),
@@ -107,7 +117,7 @@ impl Look<'_> {
         };
         found.made.until = self.at.until;
         found.made.rooms = Arc::downgrade(&self.at.rooms);
-        self.leave(&mut found);
+        self.leave(&mut found)?;
         self.keep_up(&ranked, &mut found.made);
         let wanted = self.wanted(&ranked, &mut found.counts)?;
         let news = self.news(&wanted)?;
@@ -125,16 +135,36 @@ impl Look<'_> {
         Ok(found)
     }
 
-    /// Tells of rooms that are no more.
-    fn leave(&self, found: &mut Found) {
+    /// Whether a client left a room, and nothing came since.
+    fn is_hidden(&self, conversation: RowId) -> bool {
+        self.left.get(&conversation).is_some_and(Option::is_none)
+    }
+
+    /// Whether a room was left and is seen again only after a change.
+    fn is_back(&self, conversation: RowId, change: ChangeNumber) -> bool {
+        let since = self.left.get(&conversation).copied().flatten();
+        since.is_some_and(|since| since > change)
+    }
+
+    /// Tells of rooms that are no more, or hidden.
+    fn leave(&self, found: &mut Found) -> Result<(), MatrixError> {
         let account = &self.endpoint.settings.account;
         let people = &self.present.rooms.people;
-        let is_gone = |id: &str| self.present.rooms.by_id(id).is_none();
-        for sent in self.base.sent.values().filter(|sent| is_gone(&sent.id)) {
-            let answer = room::left(account, people, sent, self.at.now);
+        let now = self.at.now;
+        for (row, sent) in &self.base.sent {
+            let tombstone = if self.present.rooms.by_id(&sent.id).is_none() {
+                let gone = Gone::new(RoomId::new(&sent.id), *row, self.snapshot, self.present)?;
+                gone.tombstone(account, now)
+            } else if self.is_hidden(*row) {
+                None
+            } else {
+                continue;
+            };
+            let answer = room::left(account, people, sent, tombstone.as_ref(), now);
             found.rooms.insert(sent.id.as_ref().to_owned(), answer);
+            found.made.sent.remove(row);
         }
-        found.made.sent.retain(|_, sent| !is_gone(&sent.id));
+        Ok(())
     }
 
     /// Notes that clients have all there is of the rooms in which nothing happened: else what is new in one that was out of
@@ -228,7 +258,9 @@ impl Look<'_> {
         for wanted in wanted {
             let room = wanted.ranked.room;
             let sent = self.base.sent.get(&room.conversation);
-            let sent = sent.filter(|sent| *sent.id == *room.id.as_str());
+            let sent = sent.filter(|sent| {
+                *sent.id == *room.id.as_str() && !self.is_back(room.conversation, sent.until)
+            });
             let standing = wanted.standing(sent, &self.at.rooms);
             let is_current = standing == Standing::Current;
             let wants_extra = self.takes(&asked.account_data, wanted)
@@ -239,17 +271,17 @@ impl Look<'_> {
                 continue;
             }
             let view = self.endpoint.view(self.snapshot, self.present, room)?;
-            self.extend(&view, wanted, sent, &mut extra)?;
             let entries = news.is_complete.then(|| entries_of(news, room));
-            let (answer, made) = room::answer(
+            let mut told = room::answer(
                 &view,
                 (wanted, standing),
                 sent,
                 entries.as_deref(),
                 &self.at,
             )?;
-            found.made.sent.insert(room.conversation, made);
-            if let Some(answer) = answer.filter(|_| !is_current) {
+            self.extend(wanted, sent, &mut told, &mut extra)?;
+            found.made.sent.insert(room.conversation, told.made);
+            if let Some(answer) = told.answer.filter(|_| !is_current) {
                 found.rooms.insert(room.id.as_str().to_owned(), answer);
             }
         }
@@ -293,38 +325,43 @@ impl Look<'_> {
     /// What a room has to say beside its timeline: account data and receipts that the client does not have.
     fn extend(
         &self,
-        view: &View<'_>,
         wanted: &Wanted<'_>,
         sent: Option<&Sent>,
+        told: &mut Told,
         extra: &mut Extra,
     ) -> Result<(), MatrixError> {
-        let (room, read) = (wanted.ranked.room, wanted.ranked.read);
+        let room = wanted.ranked.room;
+        let id = room.id.as_str();
         let asked = &self.request.extensions;
-        let has_read = sent.is_some_and(|sent| sent.read == read);
-        let mut data = Vec::new();
+        let (made, reading) = (&mut told.made, &told.reading);
         if self.takes(&asked.account_data, wanted) {
-            let told = sent.filter(|_| self.base.has_account_data);
-            let after = told.map_or(ChangeNumber::default(), |sent| sent.until);
+            let known = sent.filter(|_| self.base.has_account_data);
+            let after = known.map_or(ChangeNumber::default(), |sent| sent.until);
             let account = self.session.account;
-            data = account_data::room_account_data(self.snapshot, room, account, after)?;
-            if (!has_read || told.is_none())
-                && let Some(event) = extensions::read_event(view, read)?
-            {
-                data.push(extensions::fully_read(&event));
+            let mut data = account_data::room_account_data(self.snapshot, room, account, after)?;
+            let event = reading.fully_read.as_ref();
+            if event.is_some() && known.is_none_or(|sent| sent.fully_read.as_ref() != event) {
+                data.push(DataEvent::new(FULLY_READ, &json!({ "event_id": event })));
+                made.fully_read = event.cloned();
+            }
+            if !data.is_empty() {
+                extra.data.rooms.insert(id.to_owned(), data);
             }
         }
-        if !data.is_empty() {
-            extra.data.rooms.insert(room.id.as_str().to_owned(), data);
-        }
-        if self.takes(&asked.receipts, wanted)
-            && (!has_read || !self.base.has_receipts)
-            && let Some(event) = extensions::read_event(view, read)?
-        {
-            let receipt = extensions::own_receipt(view.account.user(), &event);
-            extra
-                .receipts
-                .rooms
-                .insert(room.id.as_str().to_owned(), receipt);
+        if self.takes(&asked.receipts, wanted) {
+            let known = sent.filter(|_| self.base.has_receipts);
+            let is_new = |seen: &&Seen| {
+                let event = known.and_then(|sent| sent.receipts.get(&seen.user));
+                event != Some(&seen.event_id)
+            };
+            let news: Vec<&Seen> = reading.receipts.iter().filter(is_new).collect();
+            let told = news.iter();
+            let told = told.map(|seen| (seen.user.clone(), seen.event_id.clone()));
+            made.receipts.extend(told);
+            if !news.is_empty() {
+                let receipts = extensions::receipts(news);
+                extra.receipts.rooms.insert(id.to_owned(), receipts);
+            }
         }
         Ok(())
     }
@@ -366,17 +403,15 @@ impl Look<'_> {
         }
         let counts = extensions::key_counts(self.snapshot, self.session)?;
         let is_first = self.base.keys.is_none();
-        let is_about_us = |(number, entry): &(ChangeNumber, ChangeEntry)| {
-            *number > self.base.until
-                && entry.row == self.session.account.row()
-                && matches!(entry.kind, ChangeKind::Keys | ChangeKind::Device)
+        let since = self.base.until;
+        let changed = if is_first || news.until <= since {
+            Vec::new()
+        } else {
+            keys::changed_users(self.endpoint, self.snapshot, news, since, news.until)?
         };
-        let has_changed = !news.is_complete || news.others.iter().any(is_about_us);
-        let changed = has_changed && !is_first && news.until > self.base.until;
-        let user = changed.then(|| self.endpoint.user_of(self.session.account));
-        found.is_news |= changed || self.base.keys.as_ref() != Some(&counts);
+        found.is_news |= !changed.is_empty() || self.base.keys.as_ref() != Some(&counts);
         found.made.keys = Some(counts.clone());
-        found.extensions.e2ee = Some(E2ee::new(counts, user.transpose()?));
+        found.extensions.e2ee = Some(E2ee::new(counts, changed));
         Ok(())
     }
 }

@@ -5,24 +5,27 @@
 //! | does not have the room | `initial`: the newest events, all state it wants, who is in it |
 //! | wants more events or more state of it than before | the same, at once, without `initial` |
 //! | has it | a block as D20 says, the state that changed |
-//! | has it under an id that is no more | itself as gone: a member event with `leave` in the state |
+//! | has it under an id that is no more, or hid it | itself as gone: a member event with `leave` in the state |
 //!
 //! `required_state` is the state after the timeline: what changed in the block is in it too. A room of which only the
 //! counts changed is sent with nothing else, so that badges go away.
 
+use std::collections::BTreeMap;
 use std::hash::DefaultHasher;
 use std::hash::Hash;
 use std::hash::Hasher;
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::value::to_raw_value;
 
 use crate::base::ids::ChangeNumber;
-use crate::base::limits::SLIDING_UNREAD;
 use crate::base::time::AppleTime;
 use crate::deliver::endpoint::delta::Delta;
 use crate::deliver::endpoint::names::NOW;
+use crate::deliver::endpoint::receipts::Reading;
 use crate::deliver::endpoint::rooms::Rooms;
 use crate::deliver::endpoint::sliding::connection::Sent;
 use crate::deliver::endpoint::sliding::wanted::Standing;
@@ -39,6 +42,7 @@ use crate::matrix::state::Member;
 use crate::matrix::state::RoomFacts;
 use crate::model::people::People;
 use crate::store::StoreError;
+use crate::store::account::Account as AccountNumber;
 use crate::store::value::ChangeEntry;
 
 /// Members by which a client names a room without a name.
@@ -98,6 +102,8 @@ pub(super) struct Moment {
     pub(super) until: ChangeNumber,
     /// The rooms.
     pub(super) rooms: Arc<Rooms>,
+    /// Who asks.
+    pub(super) account: AccountNumber,
     /// Milliseconds since 1970.
     pub(super) now: i64,
 }
@@ -105,34 +111,28 @@ pub(super) struct Moment {
 /// What of the change log is about a room; `None` when that is not known.
 pub(super) type Entries<'a> = Option<&'a [(ChangeNumber, ChangeEntry)]>;
 
-/// What a client gets of a room, `None` for nothing; and what it has then.
+/// What a client gets of a room.
+pub(super) struct Told {
+    /// `None` for nothing.
+    pub(super) answer: Option<RoomAnswer>,
+    /// What it has then, without the receipts of this time.
+    pub(super) made: Sent,
+    /// Who has read up to where.
+    pub(super) reading: Reading,
+}
+
+/// What a client gets of a room.
 pub(super) fn answer(
     view: &View<'_>,
     (wanted, standing): (&Wanted<'_>, Standing),
     sent: Option<&Sent>,
     entries: Entries<'_>,
     at: &Moment,
-) -> Result<(Option<RoomAnswer>, Sent), StoreError> {
+) -> Result<Told, StoreError> {
     let ranked = wanted.ranked;
     let facts = view.facts(NOW);
     let face = face_of(&facts);
-    let made = Sent {
-        id: ranked.room.id.as_str().into(),
-        rooms: Arc::downgrade(&at.rooms),
-        until: at.until,
-        limit: wanted.limit,
-        state: Arc::clone(&wanted.state),
-        face: hash(&face, &facts),
-        unread: if wanted.is_muted {
-            0
-        } else {
-            view.snapshot
-                .unread(&view.room.shown, ranked.read, view.places, SLIDING_UNREAD)?
-        },
-        read: ranked.read,
-    };
     let since = sent.map_or(ChangeNumber::default(), |sent| sent.until);
-    let has_face = sent.is_some_and(|sent| sent.face == made.face);
     let is_touched = ranked.changed > since;
     let delta = match (standing, entries) {
         (Standing::Unsent | Standing::Wider, _) => view.newest(wanted.limit)?,
@@ -142,8 +142,23 @@ pub(super) fn answer(
         (Standing::Changed | Standing::Current, Some(entries)) => {
             view.news(entries, since, wanted.limit)?
         }
-        (Standing::Changed | Standing::Current, None) => resumed(view, wanted.limit, since)?,
+        (Standing::Changed | Standing::Current, None) => view.reread(since, wanted.limit)?,
     };
+    let known = entries.unwrap_or_default();
+    let reading = view.reading(at.account, &delta, known, wanted.is_muted)?;
+    let made = Sent {
+        id: ranked.room.id.as_str().into(),
+        rooms: Arc::downgrade(&at.rooms),
+        until: at.until,
+        limit: wanted.limit,
+        state: Arc::clone(&wanted.state),
+        face: hash(&face, &facts),
+        unread: reading.unread,
+        is_muted: wanted.is_muted,
+        receipts: sent.map_or_else(BTreeMap::new, |sent| sent.receipts.clone()),
+        fully_read: sent.and_then(|sent| sent.fully_read.clone()),
+    };
+    let has_face = sent.is_some_and(|sent| sent.face == made.face);
     let live = delta
         .timeline
         .iter()
@@ -165,7 +180,11 @@ pub(super) fn answer(
         && delta.timeline.is_empty()
         && state.is_empty();
     if is_nothing {
-        return Ok((None, made));
+        return Ok(Told {
+            answer: None,
+            made,
+            reading,
+        });
     }
     let is_moved = delta
         .timeline
@@ -192,11 +211,22 @@ pub(super) fn answer(
             .map(|placed| view.client_json(placed, Form::InRoom, at.now))
             .collect(),
     };
-    Ok((Some(answer), made))
+    Ok(Told {
+        answer: Some(answer),
+        made,
+        reading,
+    })
 }
 
-/// A room that is no more, for a client that has it: the owner has left it.
-pub(super) fn left(account: &Account, people: &People, sent: &Sent, now: i64) -> RoomAnswer {
+/// A room that is no more, or hidden, for a client that has it: the owner has left it. With what tells where its
+/// conversation goes on, if it does.
+pub(super) fn left(
+    account: &Account,
+    people: &People,
+    sent: &Sent,
+    tombstone: Option<&Value>,
+    now: i64,
+) -> RoomAnswer {
     let owner = Member {
         user: account.user().clone(),
         name: people.owner_name().map(str::to_owned),
@@ -207,7 +237,7 @@ pub(super) fn left(account: &Account, people: &People, sent: &Sent, now: i64) ->
     };
     let facts = RoomFacts {
         owner: owner.user.clone(),
-        owner_name: owner.name.clone(),
+        owner_name: None,
         owner_version: 0,
         members: Vec::new(),
         moves: Vec::new(),
@@ -219,21 +249,12 @@ pub(super) fn left(account: &Account, people: &People, sent: &Sent, now: i64) ->
         created: AppleTime::from_unix_millis(now),
     };
     let leave = facts.present_member(&owner);
+    let mut required_state = written(&RoomId::new(&sent.id), &[leave], now);
+    required_state.extend(tombstone.and_then(|event| to_raw_value(event).ok()));
     RoomAnswer {
-        required_state: written(&RoomId::new(&sent.id), &[leave], now),
+        required_state,
         ..RoomAnswer::default()
     }
-}
-
-/// The newest events, for a client that has missed nobody knows how many.
-fn resumed(view: &View<'_>, limit: usize, since: ChangeNumber) -> Result<Delta, StoreError> {
-    let mut delta = view.newest(limit)?;
-    delta.limited = delta.limited
-        || delta
-            .timeline
-            .first()
-            .is_some_and(|placed| placed.since > since);
-    Ok(delta)
 }
 
 /// How much state goes with a block.

@@ -47,7 +47,7 @@ impl Wanted<'_> {
         let is_same = std::ptr::eq(sent.rooms.as_ptr(), Arc::as_ptr(rooms));
         if self.limit > sent.limit || !is_covered {
             Standing::Wider
-        } else if self.ranked.changed > sent.until || !is_same {
+        } else if self.ranked.changed > sent.until || !is_same || self.is_muted != sent.is_muted {
             Standing::Changed
         } else {
             Standing::Current

@@ -14,6 +14,7 @@ use crate::deliver::endpoint::delta::Delta;
 use crate::deliver::endpoint::error::Code;
 use crate::deliver::endpoint::error::MatrixError;
 use crate::deliver::endpoint::filters::EventFilter;
+use crate::deliver::endpoint::receipts;
 use crate::deliver::endpoint::receipts::FULLY_READ;
 use crate::deliver::endpoint::sync::ask::limit;
 use crate::deliver::endpoint::sync::turn::Job;
@@ -132,7 +133,7 @@ pub(super) fn of(moment: &Moment<'_>, job: &Job) -> Result<Shown, MatrixError> {
     data.retain(|event| filter.account_data.has_type(&event.kind));
     let mut ephemeral = Vec::new();
     if !reading.receipts.is_empty() {
-        ephemeral.push(("m.receipt", Value::Object(reading.receipts)));
+        ephemeral.push(("m.receipt", receipts::content(&reading.receipts)));
     }
     if let Some(users) = moment.typing.rooms.get(room.id.as_str()) {
         ephemeral.push(("m.typing", json!({ "user_ids": users })));

@@ -5,7 +5,6 @@
 //! | see what can be asked for | `ask` |
 //! | follow one answer | `turn`: which rooms, in which part of the answer |
 //! | see what a room's block holds | `block`, and `delta` for its timeline |
-//! | see which rooms are left | `gone` |
 //! | see what is about the account and the device | `mailbox` |
 //!
 //! The change log says what is new; nothing is remembered of clients but their tokens. Who cannot be told exactly what is
@@ -18,7 +17,6 @@
 
 mod ask;
 mod block;
-mod gone;
 mod mailbox;
 #[cfg(test)]
 mod tests;

@@ -124,6 +124,28 @@ async fn reading_moves_the_receipt_and_the_count() {
     assert!(bodies(room).is_empty());
 }
 
+#[tokio::test]
+async fn a_receipt_on_what_is_no_more_goes_to_another_event() {
+    let world = World::new();
+    let body = with(list(0, 2), "receipts", on());
+    let first = world.slide(None, &body).await;
+    let of = |answer: &Value| {
+        let receipts = &answer["extensions"]["receipts"]["rooms"][world.room(ANN)];
+        let events = receipts["content"].as_object().cloned();
+        let events: Vec<String> = events.unwrap_or_default().keys().cloned().collect();
+        events
+    };
+    let before = of(&first);
+    // The owner's answer is in another conversation now.
+    world.say(vec![said(BOB, 2, None, "Gladly")]);
+
+    let second = world.slide(Some(&first["pos"]), &body).await;
+
+    let after = of(&second);
+    assert_eq!((before.len(), after.len()), (1, 1));
+    assert_ne!(before, after);
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_types_is_told_until_the_notice_ends() {
     let world = World::new();
@@ -168,7 +190,17 @@ async fn keys_are_counted_always_and_wake_when_they_change() {
 
     let keys = &second["extensions"]["e2ee"];
     assert_eq!(keys["device_one_time_keys_count"]["signed_curve25519"], 1);
-    assert_eq!(keys["device_lists"]["changed"], json!([ADA]));
+    // Nobody else sees one-time keys.
+    assert_eq!(keys["device_lists"]["changed"], json!([]));
+    world.write(|transaction| {
+        let key = (KeyKind::Device, "");
+        transaction
+            .put_key(Account::OWNER, DEVICE, key, Opaque(b"{}".to_vec()))
+            .map(drop)
+    });
+    let third = world.poll(&second["pos"], &body).await;
+    let changed = &third["extensions"]["e2ee"]["device_lists"]["changed"];
+    assert_eq!(*changed, json!([ADA]));
 }
 
 #[tokio::test]

@@ -567,6 +567,76 @@ async fn a_room_with_another_epoch_is_left_for_the_new_one() {
 }
 
 #[tokio::test]
+async fn a_room_that_goes_on_in_another_has_a_tombstone() {
+    let world = World::new();
+    let first = world.slide(None, &list(0, 2)).await;
+    let mut united = conversation(ANN, &[ANN], None);
+    united.aliases.push(Alias::key(&key(BOB)));
+    world.add(Page {
+        conversations: vec![united],
+        ..Page::default()
+    });
+
+    let second = world.slide(Some(&first["pos"]), &list(0, 2)).await;
+
+    let old = &second["rooms"][world.room(BOB)]["required_state"];
+    assert_eq!(old[0]["content"]["membership"], "leave");
+    assert_eq!(old[1]["type"], "m.room.tombstone");
+    assert_eq!(old[1]["content"]["replacement_room"], world.room(ANN));
+}
+
+#[tokio::test]
+async fn a_room_that_was_left_is_gone_until_the_next_message() {
+    let world = World::new();
+    let first = world.slide(None, &list(0, 2)).await;
+    let room = world.room(BOB);
+    let path = format!("/rooms/{room}/leave");
+    world.post(&path, json!({})).await.ok();
+
+    let left = world.slide(Some(&first["pos"]), &list(0, 2)).await;
+    let quiet = world.slide(Some(&left["pos"]), &list(0, 2)).await;
+    world.say(vec![said(BOB, 9, Some(BOB), "Back?")]);
+    let back = world.slide(Some(&quiet["pos"]), &list(0, 2)).await;
+
+    let member = &left["rooms"][&room]["required_state"][0];
+    assert_eq!(member["content"]["membership"], "leave");
+    assert_eq!(left["lists"]["all"]["count"], 2);
+    assert_eq!(rooms(&quiet), BTreeSet::new());
+    assert_eq!(back["lists"]["all"]["count"], 3);
+    assert_eq!(back["rooms"][&room]["initial"], true);
+    assert_eq!(bodies(&back["rooms"][&room]), ["Back?"]);
+}
+
+#[tokio::test]
+async fn a_room_that_was_left_and_joined_in_between_comes_whole() {
+    let world = World::new();
+    let first = world.slide(None, &list(0, 2)).await;
+    let room = world.room(BOB);
+    let path = |what: &str| format!("/rooms/{room}/{what}");
+    world.post(&path("leave"), json!({})).await.ok();
+    world.post(&path("join"), json!({})).await.ok();
+
+    let second = world.slide(Some(&first["pos"]), &list(0, 2)).await;
+
+    assert_eq!(second["rooms"][&room]["initial"], true);
+}
+
+#[tokio::test]
+async fn muting_alone_changes_a_count() {
+    let world = World::new();
+    let first = world.slide(None, &list(0, 2)).await;
+    let room = world.room(BOB);
+    assert_eq!(first["rooms"][&room]["notification_count"], 1);
+    let rule = format!("/pushrules/global/room/{room}");
+    world.put(&rule, json!({ "actions": [] })).await.ok();
+
+    let second = world.poll(&first["pos"], &list(0, 2)).await;
+
+    assert_eq!(rooms(&second), BTreeSet::from([room.clone()]));
+    assert_eq!(second["rooms"][&room]["notification_count"], 0);
+}
+
+#[tokio::test]
 async fn a_deleted_room_leaves_the_list_even_out_of_sight() {
     let world = World::new();
     let first = world.slide(None, &list(0, 2)).await;

@@ -29,6 +29,22 @@ pub(super) struct Gone {
 }
 
 impl Gone {
+    /// The room that a conversation had.
+    pub(super) fn new(
+        id: RoomId,
+        conversation: RowId,
+        snapshot: &Snapshot,
+        present: &Present,
+    ) -> Result<Self, StoreError> {
+        let heir = snapshot.conversation(conversation)?.united_into;
+        let heir = || heir.and_then(|heir| present.rooms.of(heir));
+        let room = present.rooms.of(conversation).or_else(heir);
+        Ok(Self {
+            id,
+            replacement: room.map(|room| room.id.clone()),
+        })
+    }
+
     /// What tells clients where the conversation goes on, for the end of the room's timeline.
     pub(super) fn tombstone(&self, account: &Account, now: i64) -> Option<Value> {
         let replacement = self.replacement.as_ref()?.as_str();
@@ -105,13 +121,9 @@ pub(super) fn since(
             continue;
         }
         let stored = snapshot.conversation(row)?;
-        let heir = stored.united_into.and_then(|heir| present.rooms.of(heir));
-        let replacement = room.or(heir).map(|room| room.id.clone());
         for epoch in first..head.epoch + u32::from(is_ended) {
-            gone.push(Gone {
-                id: account.room(&stored.conversation.key, epoch),
-                replacement: replacement.clone(),
-            });
+            let id = account.room(&stored.conversation.key, epoch);
+            gone.push(Gone::new(id, row, snapshot, present)?);
         }
     }
     Ok(gone)
