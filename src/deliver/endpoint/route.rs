@@ -64,14 +64,7 @@ impl Route {
         path: &'static str,
         quick: fn(&Endpoint, &Call) -> Answer,
     ) -> Self {
-        Self {
-            method,
-            path,
-            versions: V3,
-            access: Access::Token,
-            body_bytes: JSON_BODY_BYTES,
-            work: Work::Quick(quick),
-        }
+        Self::with(method, path, Work::Quick(quick))
     }
 
     /// The same one, which waits.
@@ -80,14 +73,7 @@ impl Route {
         path: &'static str,
         long: fn(Arc<Endpoint>, Call) -> Later,
     ) -> Self {
-        Self {
-            method,
-            path,
-            versions: V3,
-            access: Access::Token,
-            body_bytes: JSON_BODY_BYTES,
-            work: Work::Long(long),
-        }
+        Self::with(method, path, Work::Long(long))
     }
 
     /// The same one, which takes a body of any size as it comes.
@@ -96,13 +82,17 @@ impl Route {
         path: &'static str,
         streaming: fn(Arc<Endpoint>, Call, Request) -> Later,
     ) -> Self {
+        Self::with(method, path, Work::Streaming(streaming))
+    }
+
+    const fn with(method: Method, path: &'static str, work: Work) -> Self {
         Self {
             method,
             path,
             versions: V3,
             access: Access::Token,
             body_bytes: JSON_BODY_BYTES,
-            work: Work::Streaming(streaming),
+            work,
         }
     }
 
