@@ -1,7 +1,6 @@
 //! What a message becomes: the events of one row of a timeline.
 //!
-//! A message's timeline rows (D5) are itself and its later marks, see [`marks`]; [`events_of`] makes the events of one of
-//! them. Each event of a message that a mark redacts is served redacted from the start (D21), so that the answer does not
+//! A message's timeline rows (D5) are itself and its later [marks](Mark); [`events_of`] makes the events of one of them. Each event of a message that a mark redacts is served redacted from the start (D21), so that the answer does not
 //! depend on what else was asked.
 //!
 //! | message | events |
@@ -197,26 +196,6 @@ impl Hidden {
             Self::NoSuchMark => "D21",
         }
     }
-}
-
-/// The marks of a message with their times: the one at place i is row n = i + 1 of its timeline (D5).
-pub fn marks(message: &Message) -> Vec<(AppleTime, Mark)> {
-    let mut marks = Vec::new();
-    for edit in &message.edits {
-        for (version, text) in edit.versions.iter().enumerate().skip(1) {
-            let mark = Mark::Edit {
-                part: edit.part,
-                version,
-            };
-            marks.extend(text.at.map(|at| (at, mark)));
-        }
-    }
-    for part in &message.unsent_parts {
-        let mark = Mark::Unsend { part: *part };
-        marks.extend(message.times.edited.map(|at| (at, mark)));
-    }
-    marks.sort_by_key(|(at, _)| *at);
-    marks
 }
 
 /// The events of a row, in order; at least one.

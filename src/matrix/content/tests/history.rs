@@ -5,10 +5,9 @@ fn the_original_keeps_its_text_and_each_later_one_is_an_edit() {
     let (world, message) = (World::new(), edited());
 
     let original = world.one(&message);
-    let marks = marks(&message);
-    let edits: Vec<Event> = marks
-        .iter()
-        .flat_map(|(_, mark)| world.marked(&message, *mark))
+    let edits: Vec<Event> = [1, 2]
+        .into_iter()
+        .flat_map(|version| world.marked(&message, Mark::Edit { part: 0, version }))
         .collect();
 
     assert_eq!(original.content["body"], "helo");
@@ -31,32 +30,6 @@ fn the_original_keeps_its_text_and_each_later_one_is_an_edit() {
 }
 
 #[test]
-fn marks_come_in_the_order_of_their_times() {
-    let mut message = edited();
-    message.unsent_parts = vec![3];
-    message.times.edited = Some(at(1_090));
-
-    let expected = [
-        (
-            at(1_060),
-            Mark::Edit {
-                part: 0,
-                version: 1,
-            },
-        ),
-        (at(1_090), Mark::Unsend { part: 3 }),
-        (
-            at(1_120),
-            Mark::Edit {
-                part: 0,
-                version: 2,
-            },
-        ),
-    ];
-    assert_eq!(marks(&message), expected);
-}
-
-#[test]
 fn an_edit_without_a_time_follows_the_message() {
     let mut message = edited();
     message.edits[0].versions[1].at = None;
@@ -65,7 +38,6 @@ fn an_edit_without_a_time_follows_the_message() {
 
     assert_eq!(events.len(), 2);
     assert_eq!(events[1].content["body"], "* hello");
-    assert_eq!(marks(&message).len(), 1);
 }
 
 #[test]
