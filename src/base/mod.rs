@@ -2,8 +2,10 @@
 
 pub mod error;
 pub mod ids;
+pub mod keyed;
 pub mod limits;
 pub mod password;
+pub mod random;
 pub mod secret;
 pub mod tasks;
 pub mod time;

@@ -6,6 +6,8 @@ use argon2::PasswordHasher;
 use argon2::PasswordVerifier;
 use argon2::password_hash::SaltString;
 
+use crate::base::random;
+use crate::base::random::NoRandomBytes;
 use crate::base::secret::SecretText;
 
 /// Letters and digits that nobody mixes up when copying by hand: base32 of RFC 4648 in lower case.
@@ -23,12 +25,9 @@ const SALT_BYTES: usize = 16;
 /// Why a password could not be made or hashed.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
-    /// The operating system has no random numbers.
-    #[error("cannot draw a random number: {reason}")]
-    Random {
-        /// Its answer.
-        reason: String,
-    },
+    /// The operating system has no random bytes.
+    #[error(transparent)]
+    Random(#[from] NoRandomBytes),
     /// argon2 refused.
     #[error("cannot hash the password: {reason}")]
     Hash {
@@ -43,7 +42,7 @@ pub enum PasswordError {
 ///
 /// [`PasswordError::Random`].
 pub fn make() -> Result<SecretText, PasswordError> {
-    let bytes: [u8; LETTERS] = random()?;
+    let bytes: [u8; LETTERS] = random::bytes()?;
     let mut text = String::with_capacity(LETTERS + LETTERS / GROUP);
     for (at, byte) in bytes.into_iter().enumerate() {
         if at > 0 && at % GROUP == 0 {
@@ -65,7 +64,7 @@ pub fn hash(password: &SecretText) -> Result<String, PasswordError> {
     let failed = |error: argon2::password_hash::Error| PasswordError::Hash {
         reason: error.to_string(),
     };
-    let salt = SaltString::encode_b64(&random::<SALT_BYTES>()?).map_err(failed)?;
+    let salt = SaltString::encode_b64(&random::bytes::<SALT_BYTES>()?).map_err(failed)?;
     let hash = Argon2::default().hash_password(password.expose().as_bytes(), &salt);
     Ok(hash.map_err(failed)?.to_string())
 }
@@ -85,14 +84,6 @@ pub fn is_nobodys(password: &SecretText) -> bool {
         tracing::warn!(%error, "a password could not be hashed");
     }
     false
-}
-
-fn random<const BYTES: usize>() -> Result<[u8; BYTES], PasswordError> {
-    let mut bytes = [0; BYTES];
-    getrandom::fill(&mut bytes).map_err(|error| PasswordError::Random {
-        reason: error.to_string(),
-    })?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -1,56 +1,34 @@
 //! Media ids: the same for a file for good, and not to be guessed, because old clients fetch without a token.
 
-use std::fmt;
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::Hmac;
-use hmac::Mac;
-use sha2::Sha256;
 
 use crate::base::ids::AttachmentGuid;
+use crate::base::keyed::KeyedHash;
 use crate::matrix::ids::ServerName;
 
 /// Bytes of the code that an id shows: 24 characters.
 const ID_BYTES: usize = 18;
 
 /// The secret of this archive that media ids are made with.
-#[derive(Clone)]
-pub struct MediaSecret(Hmac<Sha256>);
+#[derive(Clone, Debug)]
+pub struct MediaSecret(KeyedHash);
 
 impl MediaSecret {
     /// From the store.
     pub fn new(secret: &[u8; 32]) -> Self {
-        // HMAC fills a key with zeros up to a block.
-        let mut block = [0; 64];
-        block
-            .iter_mut()
-            .zip(secret)
-            .for_each(|(to, from)| *to = *from);
-        Self(Hmac::new(&block.into()))
+        Self(KeyedHash::new(secret))
     }
 
     /// The id of a file: 24 characters of `A-Za-z0-9_-`, of HMAC-SHA256 over the GUID in upper case.
     pub fn media_id(&self, attachment: &AttachmentGuid) -> String {
-        let code = self
-            .0
-            .clone()
-            .chain_update(attachment.folded())
-            .finalize()
-            .into_bytes();
+        let code = self.0.of(attachment.folded());
         URL_SAFE_NO_PAD.encode(code.get(..ID_BYTES).unwrap_or_default())
     }
 
     /// The URL of a file: `mxc://<server name>/<id>`.
     pub fn url(&self, server: &ServerName, attachment: &AttachmentGuid) -> String {
         format!("mxc://{}/{}", server.as_str(), self.media_id(attachment))
-    }
-}
-
-/// It opens every file: logs show none of it.
-impl fmt::Debug for MediaSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MediaSecret(..)")
     }
 }
 

@@ -15,7 +15,7 @@ use redb::Value;
 use crate::store::Store;
 use crate::store::db;
 use crate::store::db::begin_write;
-use crate::store::db::fill_random;
+use crate::store::db::random_bytes;
 use crate::store::error::StoreError;
 use crate::store::migrate::GENERATION;
 use crate::store::snapshot::Snapshot;
@@ -146,8 +146,7 @@ fn copy_table<K: Key + 'static, V: Value + 'static>(
 }
 
 fn renew_generation(database: &redb::Database) -> Result<(), StoreError> {
-    let mut generation = [0; 8];
-    fill_random(&mut generation)?;
+    let generation = random_bytes::<8>()?;
     let tx = begin_write(database)?;
     {
         let mut tables = Tables::open(&tx)?;

@@ -20,6 +20,7 @@ use redb::WriteTransaction;
 use crate::base::limits::FREE_SPACE_FLOOR;
 use crate::base::limits::LOCK_WAIT;
 use crate::base::limits::PAGE_CACHE_BYTES;
+use crate::base::random;
 use crate::store::error::StoreError;
 
 /// The first nine bytes of every redb file.
@@ -107,8 +108,7 @@ pub(super) fn create(
     if path.exists() {
         return Ok(());
     }
-    let mut random = [0; 8];
-    fill_random(&mut random)?;
+    let random = random_bytes()?;
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(format!(".{:016x}.new", u64::from_ne_bytes(random)));
     let unfinished = Path::new(&unfinished);
@@ -121,14 +121,14 @@ pub(super) fn create(
     published
 }
 
-/// Random bytes from the operating system.
+/// Random bytes.
 ///
 /// # Errors
 ///
 /// [`StoreError::Io`].
-pub(super) fn fill_random(bytes: &mut [u8]) -> Result<(), StoreError> {
-    getrandom::fill(bytes).map_err(|error| {
-        let source = io::Error::other(error.to_string());
+pub(super) fn random_bytes<const N: usize>() -> Result<[u8; N], StoreError> {
+    random::bytes().map_err(|error| {
+        let source = io::Error::other(error);
         StoreError::io("drawing a random number for", source)
     })
 }

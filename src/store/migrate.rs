@@ -13,7 +13,7 @@ use crate::base::ids::RowId;
 use crate::base::time::AppleTime;
 use crate::model::change::Cursor;
 use crate::store::db::begin_write;
-use crate::store::db::fill_random;
+use crate::store::db::random_bytes;
 use crate::store::error::StoreError;
 use crate::store::guid::GuidKey;
 use crate::store::prepared::Outline;
@@ -178,8 +178,7 @@ fn create(database: &Database, now: AppleTime) -> Result<(), StoreError> {
     let tx = begin_write(database)?;
     {
         let mut tables = Tables::open(&tx)?;
-        let mut generation = [0; 8];
-        fill_random(&mut generation)?;
+        let generation = random_bytes::<8>()?;
         tables
             .meta
             .insert(FORMAT_KEY, FORMAT.to_le_bytes().as_slice())

@@ -71,6 +71,8 @@ use crate::base::limits::LOGIN_BURST;
 use crate::base::limits::LOGIN_REFILL;
 use crate::base::limits::POLLS;
 use crate::base::limits::POLLS_PER_DEVICE;
+use crate::base::random;
+use crate::base::random::NoRandomBytes;
 use crate::base::time::Clock;
 use crate::deliver::endpoint::call::Answer;
 use crate::deliver::endpoint::call::Call;
@@ -182,8 +184,8 @@ pub enum EndpointError {
     #[error(transparent)]
     Routes(#[from] PatternError),
     /// The system has no random bytes.
-    #[error("the system has no random bytes")]
-    NoRandomBytes,
+    #[error(transparent)]
+    Random(#[from] NoRandomBytes),
     /// The archive has no server name yet.
     #[error("the archive has no account yet")]
     NoAccount,
@@ -197,7 +199,7 @@ impl Explain for EndpointError {
         match self {
             Self::Store(error) => error.class(),
             Self::Name(error) => error.class(),
-            Self::Routes(_) | Self::NoRandomBytes | Self::NoAccount => Class::Retry,
+            Self::Routes(_) | Self::Random(_) | Self::NoAccount => Class::Retry,
         }
     }
 
@@ -205,7 +207,7 @@ impl Explain for EndpointError {
         match self {
             Self::Store(error) => error.hint(),
             Self::Name(error) => error.hint(),
-            Self::Routes(_) | Self::NoRandomBytes | Self::NoAccount => None,
+            Self::Routes(_) | Self::Random(_) | Self::NoAccount => None,
         }
     }
 }
@@ -248,8 +250,7 @@ impl Server {
     ) -> Result<Self, EndpointError> {
         let snapshot = store.snapshot()?;
         let secret = snapshot.token_secret()?.ok_or(EndpointError::NoAccount)?;
-        let mut boot = [0; 4];
-        getrandom::fill(&mut boot).map_err(|_error| EndpointError::NoRandomBytes)?;
+        let boot = u32::from_le_bytes(random::bytes()?);
         Ok(Self(Arc::new(Endpoint {
             writer: store.writer(Pace::LIVE),
             sessions: Sessions::new(&secret),
@@ -264,11 +265,11 @@ impl Server {
             ),
             proofs: Proofs::default(),
             polls: Slots::new(POLLS_PER_DEVICE, POLLS),
-            connections: Connections::new(u32::from_le_bytes(boot)),
+            connections: Connections::new(boot),
             typing: Typing::default(),
             router: router()?,
             generation: snapshot.generation()?,
-            boot: u32::from_le_bytes(boot),
+            boot,
             store,
             clock,
             settings,

@@ -11,10 +11,9 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::Hmac;
-use hmac::Mac;
-use sha2::Sha256;
 
+use crate::base::keyed::KeyedHash;
+use crate::base::random;
 use crate::base::time::AppleTime;
 use crate::deliver::endpoint::error::Code;
 use crate::deliver::endpoint::error::MatrixError;
@@ -39,7 +38,7 @@ pub(super) struct Session {
 
 /// Makes tokens and recognises them.
 pub(super) struct Sessions {
-    secret: Hmac<Sha256>,
+    secret: KeyedHash,
     known: Mutex<HashMap<[u8; 32], Known>>,
 }
 
@@ -51,21 +50,15 @@ struct Known {
 impl Sessions {
     /// By the archive's secret.
     pub(super) fn new(secret: &[u8; 32]) -> Self {
-        // HMAC fills a key with zeros up to a block.
-        let mut block = [0; 64];
-        for (to, from) in block.iter_mut().zip(secret) {
-            *to = *from;
-        }
         Self {
-            secret: Hmac::new(&block.into()),
+            secret: KeyedHash::new(secret),
             known: Mutex::default(),
         }
     }
 
     /// What is stored of a token.
     pub(super) fn hash(&self, token: &str) -> [u8; 32] {
-        let code = self.secret.clone().chain_update(token);
-        code.finalize().into_bytes().into()
+        self.secret.of(token)
     }
 
     /// A new token.
@@ -151,12 +144,10 @@ pub(super) fn token<'r>(headers: &'r HeaderMap, query: &'r Query) -> Option<&'r 
 
 /// Random bytes of the system.
 pub(super) fn random<const N: usize>() -> Result<[u8; N], MatrixError> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| {
-        tracing::error!(%error, "the system has no random bytes");
+    random::bytes().map_err(|error| {
+        tracing::error!(%error, "nothing random can be made");
         MatrixError::new(Code::Unknown, "the system has no random bytes")
-    })?;
-    Ok(bytes)
+    })
 }
 
 /// Random letters, `A` to `Z`: of device ids.

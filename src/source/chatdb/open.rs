@@ -29,6 +29,7 @@ use rusqlite::config::DbConfig;
 use crate::base::limits::SOURCE_BUSY_WAIT;
 use crate::base::limits::SOURCE_COPY_ATTEMPTS;
 use crate::base::limits::SOURCE_PAUSE;
+use crate::base::random;
 use crate::source::chatdb::error::ChatDbError;
 use crate::source::chatdb::inputs::Stamps;
 use crate::source::chatdb::inputs::beside;
@@ -229,8 +230,7 @@ impl PrivateCopy {
             to: parent.clone(),
             source,
         };
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(|error| fail(io::Error::other(error.to_string())))?;
+        let random = random::bytes().map_err(|error| fail(io::Error::other(error)))?;
         let folder = parent.join(format!("footbridge-{:016x}", u64::from_le_bytes(random)));
         DirBuilder::new()
             .mode(0o700)

@@ -2,7 +2,7 @@
 
 use crate::store::account::Account;
 use crate::store::account::reading;
-use crate::store::db::fill_random;
+use crate::store::db::random_bytes;
 use crate::store::error::StoreError;
 use crate::store::snapshot::Snapshot;
 use crate::store::snapshot::collect;
@@ -35,8 +35,7 @@ impl Transaction<'_> {
                 asked: name.to_owned(),
             }),
             None => {
-                let mut secret = [0; 32];
-                fill_random(&mut secret)?;
+                let secret = random_bytes::<32>()?;
                 self.put_meta(TOKEN_SECRET, secret)?;
                 self.put_meta(SERVER_NAME, name)
             }
