@@ -11,6 +11,7 @@ use crate::app::AppError;
 use crate::app::Archive;
 use crate::app::settings::EndpointSettings;
 use crate::app::settings::host_name;
+use crate::base::limits::PASSWORD_LETTERS;
 use crate::base::password;
 use crate::base::secret::SecretText;
 use crate::store::Snapshot;
@@ -20,9 +21,6 @@ use crate::store::value::User;
 
 /// The first password's file, beside the archive.
 const INITIAL_PASSWORD: &str = "initial-password";
-
-/// A shorter password is refused, characters.
-const LEAST_PASSWORD: usize = 8;
 
 /// A longer one is no password, bytes.
 const PASSWORD_BYTES: usize = 1_024;
@@ -116,9 +114,9 @@ impl Archive {
     /// time; when the archive cannot be written.
     pub fn set_password(&self, password: &SecretText, sessions: Sessions) -> Result<(), AppError> {
         let text = password.expose();
-        if text.chars().count() < LEAST_PASSWORD || text.len() > PASSWORD_BYTES {
+        if text.chars().count() < PASSWORD_LETTERS || text.len() > PASSWORD_BYTES {
             return Err(AppError::Password {
-                least: LEAST_PASSWORD,
+                least: PASSWORD_LETTERS,
             });
         }
         let snapshot = self.store().snapshot()?;

@@ -287,9 +287,6 @@ pub const PAGE_EVENTS: usize = 1_000;
 /// Events that one page looks at for those that a filter admits.
 pub const PAGE_LOOKED_AT: usize = 2_000;
 
-/// Newest events of a room that a sliding sync sends at most; older ones are paged.
-pub const SLIDING_EVENTS: usize = 100;
-
 /// Sliding-sync connections of one device that are remembered; a client has two or three.
 pub const SLIDING_CONNECTIONS_PER_DEVICE: usize = 8;
 
@@ -302,14 +299,8 @@ pub const SLIDING_LISTS: usize = 32;
 /// Bytes of a sliding-sync connection's name; clients are told to use 16.
 pub const SLIDING_NAME_BYTES: usize = 255;
 
-/// Entries of the change log that a sliding sync reads for what is new; beyond that, changed rooms come `limited`.
-pub const SLIDING_NEWS: usize = 5_000;
-
 /// Messages to a device in one answer.
 pub const SLIDING_TO_DEVICE: usize = 100;
-
-/// Unread messages of a room that are counted: clients show "99+".
-pub const SLIDING_UNREAD: u64 = 100;
 
 /// How long a typing notice holds at most.
 pub const TYPING_WAIT: Duration = Duration::from_mins(2);
@@ -353,7 +344,7 @@ pub const SEARCH_RESULTS: usize = 100;
 /// Neighbours of a result on either side.
 pub const SEARCH_NEIGHBOURS: usize = 20;
 
-/// Events of one room's block of a sync at most; a client that asks for more pages through the rest.
+/// Newest events of one room in an answer to a sync at most; a client that asks for more pages through the rest.
 pub const SYNC_EVENTS: usize = 100;
 
 /// Entries of the change log that one sync looks through; who is further behind is told which rooms changed and reads

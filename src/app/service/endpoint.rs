@@ -5,9 +5,7 @@ use std::sync::Arc;
 use crate::app::media::SourceFiles;
 use crate::app::service::Service;
 use crate::app::service::status_json;
-use crate::app::settings;
 use crate::deliver::endpoint::EndpointError;
-use crate::deliver::endpoint::LegacyMedia;
 use crate::deliver::endpoint::MediaFiles;
 use crate::deliver::endpoint::Server;
 use crate::deliver::endpoint::Settings;
@@ -45,10 +43,7 @@ pub(super) fn endpoint(
     settings
         .allowed_origins
         .clone_from(&configured.allowed_origins);
-    settings.legacy_media = match service.settings.legacy_media {
-        settings::LegacyMedia::Off => LegacyMedia::Off,
-        settings::LegacyMedia::Loopback => LegacyMedia::Loopback,
-    };
+    settings.legacy_media = service.settings.legacy_media;
     let store = service.archive.store().clone();
     Ok(Arc::new(Server::new(
         store,

@@ -28,6 +28,7 @@ use crate::app::settings::layers::Layers;
 use crate::app::settings::layers::Raw;
 use crate::app::settings::values::Reader;
 
+pub use crate::deliver::endpoint::LegacyMedia;
 pub use error::SettingsError;
 pub use keys::Key;
 pub use keys::Origin;
@@ -70,15 +71,6 @@ pub enum Tls {
         /// Its key, PEM.
         key: PathBuf,
     },
-}
-
-/// Who gets media without a token, as old clients ask for it (D28).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LegacyMedia {
-    /// Nobody.
-    Off,
-    /// Whoever is on this computer.
-    Loopback,
 }
 
 /// How clients reach the endpoint.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::base::ids::ChangeNumber;
 use crate::base::ids::RowId;
-use crate::base::limits::SLIDING_NEWS;
+use crate::base::limits::SYNC_ENTRIES;
 use crate::deliver::endpoint::Endpoint;
 use crate::deliver::endpoint::account_data;
 use crate::deliver::endpoint::account_data::DataEvent;
@@ -240,7 +240,7 @@ impl Look<'_> {
         }
         Ok(self
             .snapshot
-            .news_after(since, &self.present.places, SLIDING_NEWS)?)
+            .news_after(since, &self.present.places, SYNC_ENTRIES)?)
     }
 
     /// What each room in sight has to say.

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use crate::base::limits::SLIDING_EVENTS;
+use crate::base::limits::SYNC_EVENTS;
 use crate::matrix::event::Event;
 use crate::matrix::ids::UserId;
 
@@ -51,8 +51,7 @@ pub(super) struct Details {
 impl Details {
     /// Newest events that are wanted, as far as they are granted.
     pub(super) fn timeline_limit(&self) -> usize {
-        usize::try_from(self.timeline_limit)
-            .map_or(SLIDING_EVENTS, |limit| limit.min(SLIDING_EVENTS))
+        usize::try_from(self.timeline_limit).map_or(SYNC_EVENTS, |limit| limit.min(SYNC_EVENTS))
     }
 }
 

@@ -734,7 +734,7 @@ async fn who_is_too_far_behind_for_the_log_gets_the_newest_with_a_gap() {
     let world = World::new();
     let first = world.slide(None, &list(0, 0)).await;
     let row = world.row(WALK);
-    for _ in 0..=crate::base::limits::SLIDING_NEWS / 1_000 {
+    for _ in 0..=crate::base::limits::SYNC_ENTRIES / 1_000 {
         world.write(|transaction| {
             for _ in 0..1_000 {
                 transaction.put_account_data(
