@@ -51,6 +51,32 @@ pub struct Message {
     pub unreadable: Vec<String>,
 }
 
+impl Message {
+    /// A message of which nothing is known but that it is there, what it is and whose.
+    pub fn new(guid: Guid, kind: Kind, author: Author) -> Self {
+        Self {
+            guid,
+            kind,
+            author,
+            service: None,
+            own_handle: None,
+            times: Times::default(),
+            subject: None,
+            body: None,
+            reply_to: None,
+            edits: Vec::new(),
+            unsent_parts: Vec::new(),
+            attachments: Vec::new(),
+            effect: None,
+            app: None,
+            link_preview: None,
+            error: 0,
+            flags: Flags::default(),
+            unreadable: Vec::new(),
+        }
+    }
+}
+
 /// Who wrote a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Author {

@@ -144,26 +144,7 @@ fn at(nanos: i64) -> AppleTime {
 
 /// A message of which nothing is known but that it is there.
 pub(crate) fn bare_message(kind: Kind) -> Message {
-    Message {
-        guid: guid("cs"),
-        kind,
-        author: Author::Owner,
-        service: None,
-        own_handle: None,
-        times: Times::default(),
-        subject: None,
-        body: None,
-        reply_to: None,
-        edits: Vec::new(),
-        unsent_parts: Vec::new(),
-        attachments: Vec::new(),
-        effect: None,
-        app: None,
-        link_preview: None,
-        error: 0,
-        flags: Flags::default(),
-        unreadable: Vec::new(),
-    }
+    Message::new(guid("cs"), kind, Author::Owner)
 }
 
 fn stored(message: Message) -> StoredMessage {

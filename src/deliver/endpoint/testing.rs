@@ -43,7 +43,6 @@ use crate::model::conversation::ConversationKind;
 use crate::model::conversation::Filed;
 use crate::model::conversation::Name;
 use crate::model::message::Author;
-use crate::model::message::Flags;
 use crate::model::message::Kind;
 use crate::model::message::Message;
 use crate::model::message::Times;
@@ -358,28 +357,15 @@ pub(super) fn guid(number: u16) -> Guid {
 
 /// A message of this minute, numbered by it, by a person or by the owner.
 pub(super) fn message(minute: u16, by: Option<&str>, kind: Kind, text: Option<&str>) -> Message {
+    let author = by.map_or(Author::Owner, |by| Author::Other(handle(by)));
     Message {
-        guid: guid(minute),
-        kind,
-        author: by.map_or(Author::Owner, |by| Author::Other(handle(by))),
         service: Some("iMessage".to_owned()),
-        own_handle: None,
         times: Times {
             sent: Some(at(minute.into())),
             ..Times::default()
         },
-        subject: None,
         body: text.map(Body::plain),
-        reply_to: None,
-        edits: Vec::new(),
-        unsent_parts: Vec::new(),
-        attachments: Vec::new(),
-        effect: None,
-        app: None,
-        link_preview: None,
-        error: 0,
-        flags: Flags::default(),
-        unreadable: Vec::new(),
+        ..Message::new(guid(minute), kind, author)
     }
 }
 

@@ -29,7 +29,6 @@ use crate::model::body::Style;
 use crate::model::message::App;
 use crate::model::message::AppContent;
 use crate::model::message::Edit;
-use crate::model::message::Flags;
 use crate::model::message::LinkPreview;
 use crate::model::message::PollOption;
 use crate::model::message::TapbackAction;
@@ -55,28 +54,13 @@ fn at(seconds: i64) -> AppleTime {
 
 /// A message of Ann's without content.
 fn message(n: u8) -> Message {
+    let kind = Kind::Message { about: None };
     Message {
-        guid: guid(n),
-        kind: Kind::Message { about: None },
-        author: Author::Other(ann()),
-        service: None,
-        own_handle: None,
         times: Times {
             sent: Some(at(1_000)),
             ..Times::default()
         },
-        subject: None,
-        body: None,
-        reply_to: None,
-        edits: Vec::new(),
-        unsent_parts: Vec::new(),
-        attachments: Vec::new(),
-        effect: None,
-        app: None,
-        link_preview: None,
-        error: 0,
-        flags: Flags::default(),
-        unreadable: Vec::new(),
+        ..Message::new(guid(n), kind, Author::Other(ann()))
     }
 }
 
