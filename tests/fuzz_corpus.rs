@@ -29,6 +29,7 @@ use plist::Value;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use crate::support::damage::damage;
 use crate::support::routes::route_any;
 use crate::support::samples::samples;
 use crate::support::stored::KINDS;
@@ -528,20 +529,12 @@ proptest! {
     fn damaged_seeds_are_decoded_or_refused(
         target in 0..TARGETS.len(),
         seed in any::<Index>(),
-        damage in proptest::collection::vec((any::<Index>(), any::<u8>()), 1..8),
-        insert in proptest::option::of((any::<Index>(), proptest::collection::vec(any::<u8>(), 1..9))),
+        damage in damage(),
     ) {
         let (target, kind, _) = TARGETS[target];
         let files = files(&corpus(target));
         let mut bytes = fs::read(&files[seed.index(files.len())]).unwrap();
-        for (at, byte) in damage {
-            let at = at.index(bytes.len());
-            bytes[at] = byte;
-        }
-        if let Some((at, more)) = insert {
-            let at = at.index(bytes.len());
-            bytes.splice(at..at, more);
-        }
+        damage.apply(&mut bytes);
 
         let shown = inspect(kind, &bytes);
 

@@ -9,6 +9,8 @@
     reason = "a test stops at the first surprise"
 )]
 
+#[path = "support/damage.rs"]
+mod damage;
 #[path = "support/cloudkit.rs"]
 mod support;
 
@@ -22,6 +24,7 @@ use footbridge::codec::cloudkit::deflate;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use crate::damage::damage;
 use crate::support::TARGETS;
 
 fn root() -> PathBuf {
@@ -179,20 +182,12 @@ proptest! {
     fn damaged_seeds_are_decoded_or_refused(
         target in 0..TARGETS.len(),
         seed in any::<Index>(),
-        damage in proptest::collection::vec((any::<Index>(), any::<u8>()), 1..8),
-        insert in proptest::option::of((any::<Index>(), proptest::collection::vec(any::<u8>(), 1..9))),
+        damage in damage(),
     ) {
         let (target, decode) = TARGETS[target];
         let files = files(&corpus(target));
         let mut bytes = fs::read(&files[seed.index(files.len())]).unwrap();
-        for (at, byte) in damage {
-            let at = at.index(bytes.len());
-            bytes[at] = byte;
-        }
-        if let Some((at, more)) = insert {
-            let at = at.index(bytes.len());
-            bytes.splice(at..at, more);
-        }
+        damage.apply(&mut bytes);
 
         // Twice the same: nothing is kept from one to the next.
         prop_assert_eq!(decode(&bytes), decode(&bytes));

@@ -12,6 +12,7 @@
 use std::path::PathBuf;
 
 pub(crate) mod chatdb;
+pub(crate) mod damage;
 pub(crate) mod disk;
 pub(crate) mod document;
 pub(crate) mod history;
