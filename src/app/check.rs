@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::app::config::Platform;
 use crate::app::settings::Settings;
 use crate::base::limits;
+use crate::base::numbers::size;
 use crate::base::time::Clock;
 
 /// The macOS versions whose Messages database is known: 10.15 counts as 10.
@@ -274,8 +275,8 @@ fn check_space(around: &Surroundings) -> Finding {
 fn judge_space(free: u64, total: u64, database: u64) -> Finding {
     let floor = limits::FREE_SPACE_FLOOR.max(total / 50);
     let wanted = floor.saturating_add(database.saturating_mul(ARCHIVE_PER_DATABASE));
-    let detail = format!("{} free", gigabytes(free));
-    let hint = |needed| format!("make room: {} are needed", gigabytes(needed));
+    let detail = format!("{} free", size(free));
+    let hint = |needed| format!("make room: {} are needed", size(needed));
     if free < floor {
         Finding::new("space", State::Fail, detail).with_hint(hint(wanted))
     } else if free < wanted {
@@ -283,11 +284,6 @@ fn judge_space(free: u64, total: u64, database: u64) -> Finding {
     } else {
         Finding::new("space", State::Ok, detail)
     }
-}
-
-fn gigabytes(bytes: u64) -> String {
-    let tenths = bytes / 100_000_000;
-    format!("{}.{} GB", tenths / 10, tenths % 10)
 }
 
 /// The closest folder above a file that exists.

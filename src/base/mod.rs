@@ -4,6 +4,7 @@ pub mod error;
 pub mod ids;
 pub mod keyed;
 pub mod limits;
+pub mod numbers;
 pub mod password;
 pub mod random;
 pub mod secret;

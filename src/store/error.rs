@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::base::error::Class;
 use crate::base::error::Explain;
+use crate::base::numbers::size;
 use crate::store::value::ValueError;
 
 /// Why the store could not do what it was asked.
@@ -50,7 +51,9 @@ pub enum StoreError {
     },
     /// Less is free than the floor below which intake stops (D8).
     #[error(
-        "only {free_bytes} bytes are free on the disk of the archive, {floor_bytes} are needed"
+        "only {} are free on the disk of the archive, {} are needed",
+        size(*free_bytes),
+        size(*floor_bytes)
     )]
     LowSpace {
         /// Free now.
