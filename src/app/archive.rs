@@ -60,6 +60,13 @@ impl Archive {
         }
     }
 
+    /// Writes nothing while less is free on the disk, bytes; `None` for the usual floor (D8).
+    #[must_use]
+    pub fn with_floor(mut self, floor: Option<u64>) -> Self {
+        self.store = self.store.with_floor(floor);
+        self
+    }
+
     /// An archive over a store that is open already.
     pub fn over(store: Store, clock: Arc<dyn Clock>) -> Self {
         Self { store, clock }

@@ -14,9 +14,9 @@ use serde::Serialize;
 
 use crate::app::config::Platform;
 use crate::app::settings::Settings;
-use crate::base::limits;
 use crate::base::numbers::size;
 use crate::base::time::Clock;
+use crate::store::usual_floor;
 
 /// The macOS versions whose Messages database is known: 10.15 counts as 10.
 const KNOWN_MACOS: std::ops::RangeInclusive<u32> = 10..=27;
@@ -82,6 +82,8 @@ pub struct Surroundings {
     pub chat_db: Option<PathBuf>,
     /// The archive file, which need not exist.
     pub data: PathBuf,
+    /// Free bytes below which intake stops; `None` for the usual floor.
+    pub free_floor: Option<u64>,
 }
 
 impl Surroundings {
@@ -94,6 +96,7 @@ impl Surroundings {
             config: settings.file.clone(),
             chat_db: settings.chat_db.clone(),
             data: settings.data.clone(),
+            free_floor: settings.free_floor,
         }
     }
 }
@@ -268,12 +271,15 @@ fn check_space(around: &Surroundings) -> Finding {
         .as_deref()
         .and_then(|path| fs::metadata(path).ok())
         .map_or(0, |metadata| metadata.len());
-    judge_space(free, total, database)
+    judge_space(
+        free,
+        around.free_floor.unwrap_or_else(|| usual_floor(total)),
+        database,
+    )
 }
 
 /// Sizes in bytes. The floor is the one below which intake stops (D8).
-fn judge_space(free: u64, total: u64, database: u64) -> Finding {
-    let floor = limits::FREE_SPACE_FLOOR.max(total / 50);
+fn judge_space(free: u64, floor: u64, database: u64) -> Finding {
     let wanted = floor.saturating_add(database.saturating_mul(ARCHIVE_PER_DATABASE));
     let detail = format!("{} free", size(free));
     let hint = |needed| format!("make room: {} are needed", size(needed));
@@ -317,6 +323,7 @@ mod tests {
             macos: Some("26.1".to_owned()),
             chat_db: Some(folder.join("chat.db")),
             data: folder.join("new/footbridge.redb"),
+            free_floor: None,
         }
     }
 
@@ -418,16 +425,16 @@ mod tests {
         let gb = 1_000_000_000;
 
         let states = [
-            judge_space(gb / 2, 10 * gb, 0),
-            judge_space(gb, 100 * gb, 0),
-            judge_space(5 * gb, 100 * gb, 2 * gb),
-            judge_space(50 * gb, 100 * gb, 2 * gb),
+            judge_space(gb / 2, usual_floor(10 * gb), 0),
+            judge_space(gb, usual_floor(100 * gb), 0),
+            judge_space(5 * gb, usual_floor(100 * gb), 2 * gb),
+            judge_space(50 * gb, usual_floor(100 * gb), 2 * gb),
         ]
         .map(|finding| finding.state);
 
         assert_eq!(states, [State::Fail, State::Fail, State::Warn, State::Ok]);
         assert_eq!(
-            judge_space(gb, 100 * gb, 0).hint.unwrap(),
+            judge_space(gb, usual_floor(100 * gb), 0).hint.unwrap(),
             "make room: 2.0 GB are needed"
         );
     }

@@ -79,7 +79,10 @@ impl Session<'_> {
     /// The archive, which must exist.
     pub(crate) fn archive(&self) -> Result<Archive, Failure> {
         match &self.place {
-            Place::Own => Ok(Archive::open(&self.data_file()?)?),
+            Place::Own => {
+                let settings = self.settings()?;
+                Ok(Archive::open(&settings.data)?.with_floor(settings.free_floor))
+            }
             Place::Service { archive, .. } => Ok(archive.clone()),
         }
     }
@@ -95,7 +98,8 @@ impl Session<'_> {
 
     /// The archive, which must exist, for a command that needs it for itself.
     pub(crate) fn own_archive(&self) -> Result<Archive, Failure> {
-        Ok(Archive::open(&self.own_data_file()?)?)
+        let floor = self.settings()?.free_floor;
+        Ok(Archive::open(&self.own_data_file()?)?.with_floor(floor))
     }
 
     /// Where a path leads that was given as an argument.

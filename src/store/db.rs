@@ -282,15 +282,20 @@ fn make_private(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Refuses to write when too little space is left for it to end well (D8).
-pub(super) fn check_space(path: &Path) -> Result<(), StoreError> {
+/// Free bytes below which intake stops, on a disk of this size (D8).
+pub fn usual_floor(size_bytes: u64) -> u64 {
+    FREE_SPACE_FLOOR.max(size_bytes / 50)
+}
+
+/// Refuses to write when too little space is left for it to end well: less than a floor, bytes, or the usual one (D8).
+pub(super) fn check_space(path: &Path, floor: Option<u64>) -> Result<(), StoreError> {
     let Ok(disk) = rustix::fs::statvfs(folder_of(path)) else {
         // A file system that does not tell is not one that is full.
         return Ok(());
     };
     let free_bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
     let size_bytes = disk.f_blocks.saturating_mul(disk.f_frsize);
-    let floor_bytes = FREE_SPACE_FLOOR.max(size_bytes / 50);
+    let floor_bytes = floor.unwrap_or_else(|| usual_floor(size_bytes));
     if free_bytes < floor_bytes {
         return Err(StoreError::LowSpace {
             free_bytes,
@@ -298,4 +303,27 @@ pub(super) fn check_space(path: &Path) -> Result<(), StoreError> {
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::Absent;
+    use crate::base::time::SystemClock;
+    use crate::store::Store;
+    use crate::store::StoreError;
+
+    #[test]
+    fn nothing_is_written_below_the_floor() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new.redb");
+        let store = Store::open(&path, Absent::Create, Arc::new(SystemClock)).unwrap();
+        let write = |store: &Store| store.write(|_| Ok::<(), StoreError>(()));
+
+        let refused = write(&store.clone().with_floor(Some(u64::MAX)));
+
+        assert!(matches!(refused, Err(StoreError::LowSpace { .. })));
+        assert!(write(&store.with_floor(Some(0))).is_ok());
+    }
 }

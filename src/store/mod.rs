@@ -60,6 +60,7 @@ use crate::base::ids::ChangeNumber;
 use crate::base::time::Clock;
 
 pub use db::Absent;
+pub use db::usual_floor;
 pub use error::StoreError;
 pub use index::kind;
 pub use index::searchable;
@@ -89,6 +90,8 @@ pub struct Store {
     database: Arc<Database>,
     clock: Arc<dyn Clock>,
     path: Option<PathBuf>,
+    /// Free bytes below which nothing is written; `None` for [`usual_floor`].
+    floor: Option<u64>,
     /// The latest change that is committed.
     latest: Arc<watch::Sender<ChangeNumber>>,
 }
@@ -144,11 +147,19 @@ impl Store {
             database: Arc::new(database),
             clock,
             path,
+            floor: None,
             latest: Arc::new(watch::Sender::new(ChangeNumber(0))),
         };
         let latest = store.snapshot()?.last_change()?;
         store.latest.send_replace(latest);
         Ok(store)
+    }
+
+    /// Writes nothing while less is free on the disk, bytes; `None` for [`usual_floor`].
+    #[must_use]
+    pub fn with_floor(mut self, floor: Option<u64>) -> Self {
+        self.floor = floor;
+        self
     }
 
     /// Follows the latest committed change: it moves after each commit that logged one. Take the receiver before the
@@ -186,7 +197,7 @@ impl Store {
         work: impl FnOnce(&mut Transaction<'_>) -> Result<(), E>,
     ) -> Result<Tally, E> {
         if let Some(path) = &self.path {
-            db::check_space(path)?;
+            db::check_space(path, self.floor)?;
         }
         let tx = db::begin_write(&self.database)?;
         let mut transaction = Transaction::begin(&tx, self.clock.now())?;

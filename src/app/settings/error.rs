@@ -155,5 +155,6 @@ fn example(key: Key) -> &'static str {
         Key::Insecure => "`insecure = true`",
         Key::AllowedOrigins => "`allowed_origins = [\"https://app.element.io\"]`",
         Key::LegacyMedia => "`legacy = \"loopback\"`",
+        Key::FreeFloor => "`free_floor = \"2 GB\"`",
     }
 }

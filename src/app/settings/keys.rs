@@ -37,11 +37,13 @@ pub enum Key {
     AllowedOrigins,
     /// `media.legacy`: who gets media without a token.
     LegacyMedia,
+    /// `storage.free_floor`: how much stays free on the archive's disk.
+    FreeFloor,
 }
 
 impl Key {
     /// All of them, in the order of the configuration file.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Data,
         Self::Log,
         Self::ChatDb,
@@ -57,6 +59,7 @@ impl Key {
         Self::Insecure,
         Self::AllowedOrigins,
         Self::LegacyMedia,
+        Self::FreeFloor,
     ];
 
     /// Its name, with that of its section.
@@ -77,6 +80,7 @@ impl Key {
             Self::Insecure => "endpoint.insecure",
             Self::AllowedOrigins => "endpoint.allowed_origins",
             Self::LegacyMedia => "media.legacy",
+            Self::FreeFloor => "storage.free_floor",
         }
     }
 

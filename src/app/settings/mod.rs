@@ -27,6 +27,7 @@ use crate::app::config::Platform;
 use crate::app::settings::layers::Layers;
 use crate::app::settings::layers::Raw;
 use crate::app::settings::values::Reader;
+use crate::base::numbers::size;
 
 pub use crate::deliver::endpoint::LegacyMedia;
 pub use error::SettingsError;
@@ -118,6 +119,8 @@ pub struct Settings {
     pub endpoint: EndpointSettings,
     /// Who gets media without a token.
     pub legacy_media: LegacyMedia,
+    /// Free bytes of the archive's disk below which nothing is written; `None` for the usual floor (D8).
+    pub free_floor: Option<u64>,
     origins: BTreeMap<Key, Origin>,
 }
 
@@ -221,6 +224,7 @@ impl Settings {
                 LegacyMedia::Off => "off".to_owned(),
                 LegacyMedia::Loopback => "loopback".to_owned(),
             }),
+            Key::FreeFloor => self.free_floor.map(size),
         }
     }
 }

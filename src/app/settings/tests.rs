@@ -211,6 +211,15 @@ fn without_a_home_the_archive_must_be_named() {
     assert!(Settings::load(&named, &environment, Platform::Mac).is_ok());
 }
 
+#[test]
+fn the_owner_says_how_much_stays_free() {
+    let home = Home::new("[storage]\nfree_floor = \"2 GB\"\n", &[]);
+
+    let settings = home.load(&Flags::default()).unwrap();
+
+    assert_eq!(settings.free_floor, Some(2_000_000_000));
+}
+
 /// The documented file sets every key, each to its default, in comments or not.
 #[test]
 fn the_documented_file_has_every_key_with_its_default() {
@@ -247,6 +256,7 @@ fn the_documented_file_has_every_key_with_its_default() {
                 | Key::ServerName
                 | Key::PublicUrl
                 | Key::AllowedOrigins
+                | Key::FreeFloor
                 | Key::Data
         );
         if has_default {

@@ -69,6 +69,7 @@ impl<'a> Reader<'a> {
             legacy_media: self
                 .value(Key::LegacyMedia, "off or loopback", legacy_media)?
                 .unwrap_or(LegacyMedia::Off),
+            free_floor: self.value(Key::FreeFloor, "a size, such as `2 GB` or `512 MiB`", size)?,
             origins: self
                 .said
                 .into_iter()
@@ -242,6 +243,24 @@ fn region(text: &str) -> Option<String> {
     Region::parse(text).map(|region| region.country().to_owned())
 }
 
+/// A size in bytes: a whole number and a unit, with a space between or without.
+fn size(text: &str) -> Option<u64> {
+    let end = text.find(|letter: char| !letter.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(end)?;
+    let unit: u64 = match unit.trim_start() {
+        "kB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "TB" => 1_000_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit)
+}
+
 fn legacy_media(text: &str) -> Option<LegacyMedia> {
     match text {
         "off" => Some(LegacyMedia::Off),
@@ -298,6 +317,33 @@ fn origin(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_size_has_a_unit() {
+        let sizes = [
+            "2 GB",
+            "512MiB",
+            "0 kB",
+            "7",
+            "GB",
+            "1.5 GB",
+            "99999999999 TB",
+        ]
+        .map(super::size);
+
+        assert_eq!(
+            sizes,
+            [
+                Some(2_000_000_000),
+                Some(512 << 20),
+                Some(0),
+                None,
+                None,
+                None,
+                None
+            ]
+        );
+    }
+
     use super::origin;
     use super::server_name;
     use super::user;

@@ -38,7 +38,7 @@ pub(crate) fn run(args: &ImportArgs, session: &mut Session<'_>) -> Result<Exit, 
     if !data.exists() {
         wanted.check()?;
     }
-    let archive = Archive::open_or_create(&data)?;
+    let archive = Archive::open_or_create(&data)?.with_floor(settings.free_floor);
     let phases = Phases::new(names, &SystemClock);
     let import = archive.import(&wanted, &|now| {
         phases.set(now.phase, now.done, now.total);
