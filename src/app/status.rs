@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::app::AppError;
 use crate::app::Archive;
+use crate::app::archive::size;
 use crate::base::time::AppleTime;
 use crate::model::attachment::AttachmentState;
 use crate::model::record::SourceKind;
@@ -103,9 +104,7 @@ impl Archive {
         let conversations = snapshot.conversations()?;
         Ok(Status {
             file: path.map(|path| path.display().to_string()),
-            file_bytes: path
-                .and_then(|path| std::fs::metadata(path).ok())
-                .map_or(0, |file| file.len()),
+            file_bytes: path.and_then(|path| size(path).ok()).unwrap_or_default(),
             messages: snapshot.message_count()?,
             conversations: conversations
                 .iter()
