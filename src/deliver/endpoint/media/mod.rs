@@ -13,12 +13,17 @@
 //! | see what a browser may show in place | `kind` |
 //! | see how a thumbnail is made and kept | `thumbnail`, `thumbnails` |
 //!
-//! A file that is not here is 404 at once: nothing fetches files while a client waits. HEIC is served as it is; no
-//! library that decodes it may be linked into this program.
+//! A file that is not here is 404 at once: nothing fetches files while a client waits.
+//!
+//! HEIC is served as it is, and its event is an `m.file`: few clients show it as a picture, and all of them save a file.
+//! No library that decodes it may be linked into this program. `sips` of macOS could convert it there; but an event must
+//! not depend on the computer that serves it, for the archive may be served elsewhere tomorrow, and of an `m.file` no
+//! client asks for a thumbnail. One that asks all the same gets the file itself, if it is small.
 //!
 //! Events do not tell the width and height of a picture. Finding out takes opening each file: 76 us for the beginning of a
 //! warm one, 11 ms for a JPEG of 2.5 MB as `image` reads it (Linux, two busy cores, 2026-11), thus half a second for a
-//! page of 50. And an event would change when its file goes away.
+//! page of 50. And an event would change when its file goes away. The database names no size; the body of some messages
+//! names one, in points, in which Messages shows the picture: it is not the picture's own.
 //!
 //! Source: `[mx v1.12] Content repository`; `facts` of the endpoint, 9; D28.
 
