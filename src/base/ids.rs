@@ -7,6 +7,9 @@
 //! | [`ConversationKey`] | the account | `dm:<handle>`, `gid:<uuid>`, `mms:<handles>` |
 //! | [`RowId`] | the store, over all kinds of rows | a number, by arrival |
 //! | [`ChangeNumber`] | the store | a number, by arrival |
+//! | [`ZoneName`] | the database of Messages in iCloud | as CloudKit writes it, `messageManateeZone` |
+//! | [`RecordName`] | its zone | as CloudKit writes it |
+//! | [`ChangeToken`] | its zone's feed | bytes |
 
 use std::fmt;
 
@@ -134,6 +137,73 @@ impl AttachmentGuid {
 impl fmt::Display for AttachmentGuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// A zone of CloudKit. Opaque, and compared as it is written.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ZoneName(Box<str>);
+
+impl ZoneName {
+    /// From text as CloudKit writes it. `None` when it is empty.
+    pub fn parse(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| Self(text.into()))
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ZoneName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A record of CloudKit in its zone. Opaque, and compared as it is written: it can look like a GUID and be none.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordName(Box<str>);
+
+impl RecordName {
+    /// From text as CloudKit writes it. `None` when it is empty.
+    pub fn parse(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| Self(text.into()))
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RecordName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// CloudKit's position in the feed of one zone. Opaque; a later one is only known by having come later.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ChangeToken(Box<[u8]>);
+
+impl ChangeToken {
+    /// From the bytes of an answer, or of the store. `None` when there are none: that is no position.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        (!bytes.is_empty()).then(|| Self(bytes.into()))
+    }
+
+    /// As it came.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// What is in a token is not known: logs show its size.
+impl fmt::Debug for ChangeToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ChangeToken({} bytes)", self.0.len())
     }
 }
 
