@@ -24,13 +24,13 @@
 //! | module | responsibility | may import |
 //! |---|---|---|
 //! | [`base`] | ids, time and clock, limits, secrets, passwords, tasks, error classes | (nothing of ours) |
-//! | [`net`] | the HTTP server: listeners, TLS, requests, answers, a router, guards | base |
+//! | [`net`] | HTTP: a server with TLS, a router and guards; a client | base |
 //! | [`codec`] | byte formats without meaning: typedstream, property lists, keyed archives, CloudKit, MMCS | base |
 //! | [`apple`] | keys of an Apple account and what they open: zones, records, assets | base, codec |
 //! | [`model`] | domain nouns and pure rules: record, change, message, conversation, handle | base |
 //! | [`decode`] | record to change, per source | base, codec, model |
 //! | [`store`] | the redb file: tables, values, page commit, timeline, search, verify | base, model |
-//! | [`source`] | where records come from: `chatdb` | base, codec, model |
+//! | [`source`] | where records come from: `chatdb`, `cloudkit` | base, net, codec, apple, model |
 //! | [`matrix`] | model to Matrix: ids, event content, generated state, client JSON | base, model |
 //! | [`ingest`] | drives a source into the store | base, model, decode, store, source |
 //! | [`deliver`] | what clients see: the embedded client-server endpoint | base, net, model, store, matrix |

@@ -23,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("model", &["base"]),
     ("decode", &["base", "codec", "model"]),
     ("store", &["base", "model"]),
-    ("source", &["base", "codec", "model"]),
+    ("source", &["base", "net", "codec", "apple", "model"]),
     ("matrix", &["base", "model"]),
     ("ingest", &["base", "model", "decode", "store", "source"]),
     ("deliver", &["base", "net", "model", "store", "matrix"]),

@@ -97,6 +97,9 @@ pub const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// Free bytes below which intake stops; two hundredths of the disk if that is more (D8).
 pub const FREE_SPACE_FLOOR: u64 = 512 << 20;
 
+/// Without a byte of a file for this long, its download has stalled (AT-3). It bounds a pause, never a whole file.
+pub const ATTACHMENT_DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(90);
+
 /// Attempts at one attachment before it is abandoned.
 pub const ATTACHMENT_ATTEMPTS: u32 = 3;
 

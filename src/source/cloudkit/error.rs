@@ -1,0 +1,130 @@
+//! What can be wrong with a call, and what to do about it.
+
+use std::time::Duration;
+
+use crate::base::error::Class;
+use crate::base::error::Explain;
+use crate::codec::cloudkit::Failure;
+use crate::codec::cloudkit::FrameError;
+
+/// What to do about a call that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reaction {
+    /// Ask again later with the same token: after this time if the server names one.
+    Wait(Option<Duration>),
+    /// The session is not accepted any more (D31).
+    Authenticate,
+    /// The position in the zone's feed is not accepted any more: begin again, remove nothing (D30).
+    ResetZone,
+    /// The zone does not exist, or its owner removed what was in it: what we hold stays.
+    ZoneGone,
+    /// The zone has other keys now.
+    RefreshKeys,
+    /// Asking again gives the same.
+    Permanent,
+}
+
+impl From<Failure> for Reaction {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Wait { after } => Self::Wait(after),
+            Failure::Reauthenticate => Self::Authenticate,
+            Failure::Reset => Self::ResetZone,
+            Failure::ZoneGone => Self::ZoneGone,
+            Failure::KeysChanged => Self::RefreshKeys,
+            Failure::Permanent => Self::Permanent,
+        }
+    }
+}
+
+/// Why a call gave nothing. No variant holds a word of the server's, a token or an address: those stay out of logs.
+#[derive(Debug, thiserror::Error)]
+pub enum CloudError {
+    /// The server answered the request as a whole with a status that is none of success.
+    #[error("iCloud answered with the HTTP status {status}")]
+    Status {
+        /// The status.
+        status: u16,
+        /// When to ask again, if the server says so.
+        after: Option<Duration>,
+    },
+    /// The answer is a success and no protocol buffers, as of a network that wants a login.
+    #[error("iCloud answered with something that is not CloudKit")]
+    Foreign,
+    /// The framing of the answer is broken.
+    #[error("the answer of iCloud is damaged")]
+    Frames(#[from] FrameError),
+    /// Other operations of the request were answered, this one was not.
+    #[error("iCloud left an operation unanswered")]
+    Unanswered,
+    /// The operation succeeded, and what it should give is missing or broken.
+    #[error("the answer of iCloud has no {wanted} that can be read")]
+    Empty {
+        /// What was asked for.
+        wanted: &'static str,
+    },
+    /// The server refused the operation.
+    #[error("iCloud refused an operation: {}", codes(*client, *server))]
+    Refused {
+        /// What that asks for.
+        reaction: Reaction,
+        /// The client's code.
+        client: Option<i32>,
+        /// The server's code.
+        server: Option<i32>,
+    },
+}
+
+fn codes(client: Option<i32>, server: Option<i32>) -> String {
+    match (client, server) {
+        (Some(client), _) => format!("client error {client}"),
+        (None, Some(server)) => format!("server error {server}"),
+        (None, None) => "no code".to_owned(),
+    }
+}
+
+impl CloudError {
+    /// What to do.
+    pub fn reaction(&self) -> Reaction {
+        match self {
+            Self::Status { status: 401, .. } => Reaction::Authenticate,
+            Self::Status { status, after } => match status {
+                408 | 421 | 425 | 429 | 500.. => Reaction::Wait(*after),
+                _ if after.is_some() => Reaction::Wait(*after),
+                _ => Reaction::Permanent,
+            },
+            Self::Foreign | Self::Frames(_) | Self::Unanswered | Self::Empty { .. } => {
+                Reaction::Wait(None)
+            }
+            Self::Refused { reaction, .. } => *reaction,
+        }
+    }
+}
+
+impl Explain for CloudError {
+    fn class(&self) -> Class {
+        match self.reaction() {
+            Reaction::Wait(_) | Reaction::ResetZone | Reaction::RefreshKeys => Class::Retry,
+            Reaction::Authenticate | Reaction::ZoneGone | Reaction::Permanent => Class::Owner,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self.reaction() {
+            Reaction::Authenticate => Some(
+                "the session has expired or was ended\n\
+                 sign in again where it was made and run `footbridge cloudkit import <session.json>`"
+                    .to_owned(),
+            ),
+            Reaction::ZoneGone => Some(
+                "Messages in iCloud is switched off for this account, or what it held was removed\n\
+                 what is in the archive stays"
+                    .to_owned(),
+            ),
+            Reaction::Wait(_)
+            | Reaction::ResetZone
+            | Reaction::RefreshKeys
+            | Reaction::Permanent => None,
+        }
+    }
+}
