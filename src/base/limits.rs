@@ -360,6 +360,33 @@ pub const SYNC_ROOMS_PER_THREAD: usize = 16;
 /// Up to how many unread messages of a room are counted: clients show "99+".
 pub const UNREAD_COUNTED: u64 = 100;
 
+/// From the look-up of a server's name to the end of the TLS handshake.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Idle connections that are kept to one server.
+pub const CLIENT_IDLE_CONNECTIONS: usize = 8;
+
+/// For the head of CloudKit's answer: a page of Recently Deleted took 81 s and more (SC-35).
+pub const CLOUDKIT_HEAD_TIMEOUT: Duration = Duration::from_mins(3);
+
+/// Between two pieces of CloudKit's answer.
+pub const CLOUDKIT_CHUNK_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// The body of a CloudKit answer, bytes, as it arrives and inflated: it holds pages of several zones.
+pub const CLOUDKIT_BODY_BYTES: usize = 128 << 20;
+
+/// Operations in one CloudKit request. Known clients send that many.
+pub const CLOUDKIT_BATCH: usize = 256;
+
+/// For a server of anisette headers to answer: they are good for a minute.
+pub const ANISETTE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Its answer, bytes: some ten headers.
+pub const ANISETTE_BYTES: usize = 64 << 10;
+
+/// Bytes of a file that wait for chunks before them, or for their keys. Known clients write chunks in order.
+pub const ASSET_WAITING_BYTES: usize = 128 << 20;
+
 /// One operation of a CloudKit request or answer, bytes: an announced length must not allocate more. Pages seen are below
 /// 1 MiB.
 pub const CLOUDKIT_FRAME_BYTES: usize = 64 << 20;

@@ -1,10 +1,11 @@
-//! The HTTP server: listeners, TLS, requests, answers, a router and guards. It knows nothing of Matrix, the store or
-//! the model; whoever serves something implements [`Handler`].
+//! HTTP. The server: listeners, TLS, requests, answers, a router and guards; whoever serves something implements
+//! [`Handler`]. And a [`client`]. It knows nothing of Matrix, CloudKit, the store or the model.
 
 mod activity;
 mod answer;
 mod body;
 mod certificate;
+pub mod client;
 mod connection;
 mod descriptors;
 mod etag;
@@ -31,6 +32,7 @@ pub use etag::ETag;
 pub use hyper::HeaderMap;
 pub use hyper::Method;
 pub use hyper::StatusCode;
+pub use hyper::Uri;
 pub use hyper::header;
 pub use hyper::header::HeaderName;
 pub use hyper::header::HeaderValue;
