@@ -41,6 +41,13 @@ impl Guid {
         })
     }
 
+    /// A UUID of version 4 with these random bytes.
+    pub const fn random(mut bytes: [u8; 16]) -> Self {
+        bytes[6] = (bytes[6] & 0x0f) | 0x40;
+        bytes[8] = (bytes[8] & 0x3f) | 0x80;
+        Self::Uuid(bytes)
+    }
+
     /// Sixteen bytes for any GUID: a UUID's own, else the first of the SHA-256 of its text in upper case (D18).
     pub fn key(&self) -> [u8; 16] {
         match self {
