@@ -37,6 +37,14 @@ pub struct ResponseOperation {
 }
 
 impl ResponseOperation {
+    /// Reads the answer in one frame.
+    ///
+    /// # Errors
+    /// What prost says is wrong with it.
+    pub fn read(frame: Bytes) -> Result<Self, prost::DecodeError> {
+        Self::decode(frame)
+    }
+
     /// The id of the operation that is answered; empty if the answer has none.
     pub fn id(&self) -> &str {
         let operation = self.operation.as_ref();

@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
+use crate::apple::session::SessionError;
 use crate::base::error::Class;
 use crate::base::error::Explain;
+use crate::codec::cloudkit::Code;
 use crate::codec::cloudkit::Failure;
 use crate::codec::cloudkit::FrameError;
+use crate::codec::cloudkit::GzipError;
+use crate::codec::cloudkit::OperationResult;
+use crate::net::client::ClientError;
+use crate::source::cloudkit::anisette::AnisetteError;
 
 /// What to do about a call that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +43,60 @@ impl From<Failure> for Reaction {
     }
 }
 
+/// Why there is no client. Nothing of the session is in it.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A member of the session holds what no header of a request can hold.
+    #[error("the session's {member} has characters that cannot be sent")]
+    Header {
+        /// The member.
+        member: &'static str,
+    },
+    /// The anisette server has no address.
+    #[error("expected the address of an anisette server in the session, with http:// or https://")]
+    AnisetteUrl,
+    /// There was no device in the session, and none could be invented.
+    #[error("cannot choose a device to speak as")]
+    Device(#[from] SessionError),
+    /// The system gives no random bytes.
+    #[error("cannot name requests: no random bytes")]
+    Random,
+    /// There is no HTTP.
+    #[error("cannot set up the connection to iCloud")]
+    Http(#[from] ClientError),
+}
+
+impl Explain for SetupError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Header { .. } | Self::AnisetteUrl => Class::Owner,
+            Self::Device(_) | Self::Random | Self::Http(_) => Class::Retry,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Header { .. } | Self::AnisetteUrl => Some(
+                "export the session again and run `footbridge cloudkit import <session.json>`"
+                    .to_owned(),
+            ),
+            Self::Device(_) | Self::Random | Self::Http(_) => None,
+        }
+    }
+}
+
 /// Why a call gave nothing. No variant holds a word of the server's, a token or an address: those stay out of logs.
 #[derive(Debug, thiserror::Error)]
 pub enum CloudError {
+    /// There is no answer, or not all of one.
+    #[error("no answer from iCloud")]
+    Http(#[from] ClientError),
+    /// The headers that identify the machine could not be had.
+    #[error("no anisette headers for iCloud")]
+    Anisette(#[from] AnisetteError),
+    /// The address of the gateway is none.
+    #[error("cannot make the address of iCloud's gateway")]
+    Address,
     /// The server answered the request as a whole with a status that is none of success.
     #[error("iCloud answered with the HTTP status {status}")]
     Status {
@@ -54,6 +111,9 @@ pub enum CloudError {
     /// The framing of the answer is broken.
     #[error("the answer of iCloud is damaged")]
     Frames(#[from] FrameError),
+    /// The compression of the answer is broken, or more would come out of it than may be held.
+    #[error("the answer of iCloud cannot be inflated")]
+    Gzip(#[from] GzipError),
     /// Other operations of the request were answered, this one was not.
     #[error("iCloud left an operation unanswered")]
     Unanswered,
@@ -84,6 +144,21 @@ fn codes(client: Option<i32>, server: Option<i32>) -> String {
 }
 
 impl CloudError {
+    /// Of an operation's result.
+    pub(crate) fn refused(failure: Failure, result: Option<&OperationResult>) -> Self {
+        // Without a result nothing is known of the operation.
+        let Some(result) = result else {
+            return Self::Unanswered;
+        };
+        let error = result.error.as_ref();
+        let code = |code: Option<Code>| code.and_then(|code| code.kind);
+        Self::Refused {
+            reaction: failure.into(),
+            client: code(error.and_then(|error| error.client)),
+            server: code(error.and_then(|error| error.server)),
+        }
+    }
+
     /// What to do.
     pub fn reaction(&self) -> Reaction {
         match self {
@@ -93,9 +168,14 @@ impl CloudError {
                 _ if after.is_some() => Reaction::Wait(*after),
                 _ => Reaction::Permanent,
             },
-            Self::Foreign | Self::Frames(_) | Self::Unanswered | Self::Empty { .. } => {
-                Reaction::Wait(None)
-            }
+            Self::Http(_)
+            | Self::Anisette(_)
+            | Self::Foreign
+            | Self::Frames(_)
+            | Self::Gzip(_)
+            | Self::Unanswered
+            | Self::Empty { .. } => Reaction::Wait(None),
+            Self::Address => Reaction::Permanent,
             Self::Refused { reaction, .. } => *reaction,
         }
     }

@@ -11,8 +11,10 @@ use crate::apple::asset::AssetKeys;
 use crate::apple::asset::PlainChunk;
 use crate::base::ids::RecordName;
 use crate::base::ids::ZoneName;
+use crate::codec::mmcs::AuthorizeGet;
 use crate::codec::mmcs::PlanError;
 use crate::model::record::CloudAsset;
+use crate::net::client::ClientError;
 use crate::source::cloudkit::CloudError;
 use crate::source::cloudkit::Reaction;
 
@@ -24,6 +26,11 @@ impl Instructions {
     /// From the body that came bundled with a record.
     pub fn new(answer: Bytes) -> Self {
         Self(answer)
+    }
+
+    /// What they say.
+    pub(crate) fn read(&self) -> Result<AuthorizeGet, PlanError> {
+        AuthorizeGet::read(self.0.clone())
     }
 }
 
@@ -95,6 +102,12 @@ pub enum DownloadError {
     /// The server says nothing about the file's pieces that can be used.
     #[error("iCloud does not say where the pieces of the file are")]
     Plan(#[from] PlanError),
+    /// iCloud names an address that may not be asked: without TLS, or none.
+    #[error("iCloud names an address of the file that cannot be asked")]
+    Address,
+    /// The host of the file gives no answer, or not all of one.
+    #[error("no answer from the host of the file")]
+    Http(#[from] ClientError),
     /// The host of a container refused or failed.
     #[error("the host of the file answered with the HTTP status {status}")]
     Status {
@@ -103,6 +116,15 @@ pub enum DownloadError {
         /// When to ask again, if the host says so.
         after: Option<Duration>,
     },
+    /// The pieces of the file lie in an order that would take too much memory to put right.
+    #[error("the pieces of the file lie too far apart: over {limit} bytes would have to wait")]
+    Scattered {
+        /// The limit.
+        limit: usize,
+    },
+    /// The pieces are right, but the file that they make is another than was meant.
+    #[error("the signature of the whole file does not hold")]
+    Signature,
     /// What arrived is not the file.
     #[error("cannot put the file together")]
     Assemble(#[from] AssetError),
@@ -120,8 +142,16 @@ impl DownloadError {
                     DownloadReaction::Permanent
                 }
             },
-            Self::Gone | Self::Plan(_) => DownloadReaction::Permanent,
-            Self::Status { after, .. } => DownloadReaction::Again(*after),
+            Self::Http(_) => DownloadReaction::Again(None),
+            Self::Status { status, after } => match status {
+                400..=407 | 409..=428 => DownloadReaction::Permanent,
+                _ => DownloadReaction::Again(*after),
+            },
+            Self::Gone
+            | Self::Plan(_)
+            | Self::Address
+            | Self::Scattered { .. }
+            | Self::Signature => DownloadReaction::Permanent,
             Self::Assemble(error) => match error {
                 AssetError::Short { .. } | AssetError::Checksum | AssetError::Incomplete => {
                     DownloadReaction::Again(None)

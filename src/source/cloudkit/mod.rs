@@ -1,12 +1,28 @@
 //! Messages in iCloud over the wire: zones, their feeds, records by name, and files. It reads; it never makes or writes a
 //! zone. Nothing is opened here that is sealed with a key, except the pieces of files: records go on as they came.
 //!
-//! [`Cloud`] is what a sync needs of it.
+//! [`Cloud`] is what a sync needs of it, [`Client`] is that over HTTP.
+//!
+//! | file | what |
+//! |---|---|
+//! | `client` | the calls |
+//! | `exchange` | one request with its operations, and the answers sorted to them |
+//! | `header` | what every request says of who asks |
+//! | `anisette` | the headers that identify the machine |
+//! | `gateway` | which iCloud is asked |
+//! | `file`, `download` | files, fetched and verified piece by piece |
+//! | `error` | what can be wrong with a call, and what to do about it |
 //!
 //! Source: facts of CloudKit, 1, 2 and 5.
 
+mod anisette;
+mod client;
+mod download;
 mod error;
+mod exchange;
 mod file;
+mod gateway;
+mod header;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,13 +36,19 @@ use crate::base::ids::ZoneName;
 use crate::codec::cloudkit::Record;
 use crate::codec::cloudkit::Zone;
 
+pub use anisette::AnisetteError;
+pub use client::Client;
+pub use download::FileDownload;
 pub use error::CloudError;
 pub use error::Reaction;
+pub use error::SetupError;
 pub use file::Download;
 pub use file::DownloadError;
 pub use file::DownloadReaction;
 pub use file::FileRequest;
 pub use file::Instructions;
+pub use gateway::Gateway;
+pub use gateway::GatewayError;
 
 /// Asks for the changes of a zone after a position.
 #[derive(Clone, Debug, PartialEq, Eq)]
