@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -706,7 +707,7 @@ fn assemble(
     file: &AssetFile,
     order: &[usize],
     step: usize,
-    known: &AssetKeys,
+    known: &Arc<AssetKeys>,
 ) -> Result<Vec<u8>, AssetError> {
     let plan = file.answer.plan(&file.signature).unwrap();
     let mut assembler = Assembler::new(plan, file.key.as_ref(), known);
@@ -726,7 +727,7 @@ fn assemble(
 
 #[test]
 fn files_are_put_together_from_containers_in_any_order_and_pieces_of_any_size() {
-    let known = known_keys();
+    let known = Arc::new(known_keys());
     let boundary = unhex(&read_json("keys.json")["boundaryKey"]);
     let boundary = Secret::new(<[u8; 32]>::try_from(boundary).unwrap());
     let mut checked = Vec::new();
@@ -777,7 +778,7 @@ fn a_file_that_is_damaged_short_or_under_an_unknown_key_is_none() {
     let mut longer = find("single");
     longer.plain = vec![0; longer.plain.len() + 1].into();
     let other = find("dedup-other-key");
-    let error = |file: &AssetFile| assemble(file, &[0], 1_000, &AssetKeys::default()).unwrap_err();
+    let error = |file: &AssetFile| assemble(file, &[0], 1_000, &Arc::default()).unwrap_err();
 
     assert_eq!(error(&flipped), AssetError::Checksum);
     assert_eq!(error(&short), AssetError::Short { container: 0 });
@@ -796,7 +797,7 @@ fn a_file_that_is_damaged_short_or_under_an_unknown_key_is_none() {
 fn a_download_goes_on_where_it_broke_off() {
     let (_, file) = asset_files().into_iter().nth(1).unwrap();
     let plan = file.answer.plan(&file.signature).unwrap();
-    let known = AssetKeys::default();
+    let known = Arc::default();
     let mut first = Assembler::new(plan.clone(), file.key.as_ref(), &known);
     let order = first.containers();
     let mut chunks: BTreeMap<usize, Bytes> = BTreeMap::new();

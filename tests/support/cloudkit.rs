@@ -4,8 +4,9 @@
 
 #![allow(dead_code, reason = "each fuzz target uses one of these")]
 
+use std::sync::Arc;
+
 use footbridge::apple::asset::Assembler;
-use footbridge::apple::asset::AssetKeys;
 use footbridge::apple::asset::open_key_blob;
 use footbridge::apple::envelope;
 use footbridge::apple::envelope::KeyRing;
@@ -105,7 +106,7 @@ pub(crate) fn authorize_get(bytes: &[u8]) -> bool {
         let Ok(plan) = answer.plan(&file.checksum) else {
             continue;
         };
-        let mut assembler = Assembler::new(plan, None, &AssetKeys::default());
+        let mut assembler = Assembler::new(plan, None, &Arc::default());
         for container in assembler.containers().into_iter().take(4) {
             let outcome = assembler.push(container, &[0; 4_096]);
             assert!(assembler.waiting_bytes() <= 4 * 4_096 || outcome.is_err());

@@ -5,6 +5,7 @@
 //! chunks shows the file after [`Assembler::finish`] and not before.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -20,8 +21,9 @@ use crate::codec::mmcs::Plan;
 /// A file that is being put together.
 pub struct Assembler {
     plan: Plan,
-    /// What may open the key blob.
-    candidates: Vec<AssetKey>,
+    /// What may open the key blob: the asset's own key, and those of others.
+    own: Option<AssetKey>,
+    known: Arc<AssetKeys>,
     keys: Option<Vec<ChunkKey>>,
     /// By piece.
     pieces: Vec<PieceState>,
@@ -71,9 +73,7 @@ impl std::fmt::Debug for Assembler {
 impl Assembler {
     /// For a file of this plan. `own` is the asset's key; `known` are the keys of other assets, for a file that was
     /// uploaded before.
-    pub fn new(plan: Plan, own: Option<&AssetKey>, known: &AssetKeys) -> Self {
-        let named = plan.key_checksum.as_ref();
-        let candidates = known.candidates(named, own).into_iter().cloned().collect();
+    pub fn new(plan: Plan, own: Option<&AssetKey>, known: &Arc<AssetKeys>) -> Self {
         let containers = plan.pieces.iter().map(|piece| piece.container).max();
         let mut places = vec![Vec::new(); plan.pieces.len()];
         for (index, piece) in plan.references.iter().enumerate() {
@@ -82,7 +82,8 @@ impl Assembler {
             }
         }
         Self {
-            candidates,
+            own: own.cloned(),
+            known: Arc::clone(known),
             keys: None,
             pieces: plan
                 .pieces
@@ -265,7 +266,8 @@ impl Assembler {
         let PieceState::Sealed(blob) = state else {
             return Ok(false);
         };
-        let mut candidates = self.candidates.iter();
+        let named = self.plan.key_checksum.as_ref();
+        let mut candidates = self.known.candidates(named, self.own.as_ref());
         let keys = candidates
             .find_map(|key| key_blob::open(blob, key))
             .ok_or(AssetError::KeyBlob)?;

@@ -68,10 +68,8 @@ impl AssetKeys {
         &'a self,
         named: Option<&Checksum>,
         own: Option<&'a AssetKey>,
-    ) -> Vec<&'a AssetKey> {
+    ) -> impl Iterator<Item = &'a AssetKey> {
         let named = named.and_then(|named| self.0.get(named));
-        let mut found: Vec<&AssetKey> = named.into_iter().chain(own).collect();
-        found.extend(self.0.values());
-        found
+        named.into_iter().chain(own).chain(self.0.values())
     }
 }
