@@ -417,3 +417,40 @@ pub const ASSET_CHUNK_BYTES: usize = 64 << 20;
 
 /// Chunks of one asset: 8 GiB in the smallest chunks that were seen.
 pub const ASSET_CHUNKS: usize = 1 << 17;
+
+/// Tries of one page of a zone before its pass ends with an error (SC-16).
+pub const CLOUD_TRIES: u32 = 3;
+
+/// Pages of one pass over a zone: a feed without an end must not be followed for ever. Two million records (SC-11).
+pub const CLOUD_PAGES: u32 = 10_000;
+
+/// A question to iCloud that is not answered for this long has stalled, and is asked again.
+pub const CLOUD_STALL: Duration = Duration::from_mins(3);
+
+/// What was deleted lately may take this long of a pass; the next one goes on (SC-35).
+pub const RECENTLY_DELETED_BOX: Duration = Duration::from_mins(1);
+
+/// How soon after it was read what was deleted lately is read again: one reading took minutes (SC-35).
+pub const RECENTLY_DELETED_EVERY: Duration = Duration::from_mins(30);
+
+/// How soon after it could not be read (SC-35).
+pub const RECENTLY_DELETED_RETRY: Duration = Duration::from_mins(5);
+
+/// Passes after the first: records of the last minutes reach their zones late (SC-31).
+pub const CLOUD_LATE_PASSES: [Duration; 3] = [
+    Duration::from_secs(15),
+    Duration::from_mins(1),
+    Duration::from_mins(3),
+];
+
+/// Passes after those, a fifth sooner or later (SC-32).
+pub const CLOUD_PASS_EVERY: Duration = Duration::from_mins(15);
+
+/// A pass after one that failed (SC-26).
+pub const CLOUD_PASS_RETRY: Duration = Duration::from_mins(1);
+
+/// How often a session that is not accepted any more is compared with the one that is imported (D31).
+pub const CLOUD_SESSION_POLL: Duration = Duration::from_secs(2);
+
+/// Records of one commit while a zone is read.
+pub const CLOUD_COMMIT_RECORDS: usize = 2_000;

@@ -25,6 +25,7 @@ use crate::ingest::people::own_addresses;
 use crate::ingest::pipeline;
 use crate::ingest::report;
 use crate::model::attachment::Attachment;
+use crate::model::attachment::AttachmentState;
 use crate::model::change::Cursor;
 use crate::model::identity::conversations;
 use crate::model::record::MessageColumn;
@@ -420,7 +421,10 @@ fn wanted(snapshot: &Snapshot, files: &Files) -> Result<Vec<(RowId, Attachment)>
         let held = snapshot.attachment(row)?.attachment;
         let mut now = held.clone();
         look(files, &mut now);
-        if now != held {
+        // A file that nobody looked for comes from elsewhere: that it is not on this disk says nothing.
+        let is_elsewhere = held.state == AttachmentState::Wanted
+            && matches!(now.state, AttachmentState::Missing(_));
+        if now != held && !is_elsewhere {
             found.push((row, now));
         }
     }

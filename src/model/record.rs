@@ -13,16 +13,19 @@ use crate::base::time::AppleTime;
 pub enum SourceKind {
     /// The Messages database of a Mac.
     ChatDb,
+    /// Messages in iCloud.
+    CloudKit,
 }
 
 impl SourceKind {
     /// Every source.
-    pub const ALL: [Self; 1] = [Self::ChatDb];
+    pub const ALL: [Self; 2] = [Self::ChatDb, Self::CloudKit];
 
     /// Its number in the store.
     pub const fn number(self) -> u8 {
         match self {
             Self::ChatDb => 16,
+            Self::CloudKit => 17,
         }
     }
 
@@ -30,6 +33,7 @@ impl SourceKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::ChatDb => "chatdb",
+            Self::CloudKit => "cloudkit",
         }
     }
 
@@ -38,6 +42,75 @@ impl SourceKind {
         Self::ALL
             .into_iter()
             .find(|source| source.number() == number)
+    }
+}
+
+/// A zone of Messages in iCloud that is read (D33).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CloudZone {
+    /// Files.
+    Attachments,
+    /// Chats, a record for each state of one.
+    Chats,
+    /// Messages.
+    Messages,
+    /// Messages and chats of the last 30 days that the owner deleted.
+    RecentlyDeleted,
+    /// Files of chats with businesses.
+    BotAttachments,
+    /// Messages of chats with businesses.
+    BotMessages,
+    /// What the owner deleted of chats with businesses.
+    BotRecentlyDeleted,
+}
+
+impl CloudZone {
+    /// Every zone, in the order in which they are read: messages refer to chats and files, what was deleted to messages
+    /// (SC-9).
+    pub const ALL: [Self; 7] = [
+        Self::Attachments,
+        Self::Chats,
+        Self::Messages,
+        Self::RecentlyDeleted,
+        Self::BotAttachments,
+        Self::BotMessages,
+        Self::BotRecentlyDeleted,
+    ];
+
+    /// Its number in the store.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Chats => 1,
+            Self::Messages => 2,
+            Self::Attachments => 3,
+            Self::RecentlyDeleted => 4,
+            Self::BotMessages => 5,
+            Self::BotAttachments => 6,
+            Self::BotRecentlyDeleted => 7,
+        }
+    }
+
+    /// Its name, as CloudKit writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chats => "chatManateeZone",
+            Self::Messages => "messageManateeZone",
+            Self::Attachments => "attachmentManateeZone",
+            Self::RecentlyDeleted => "recoverableMessageDeleteZone",
+            Self::BotMessages => "chatBotMessageZone",
+            Self::BotAttachments => "chatBotAttachmentZone",
+            Self::BotRecentlyDeleted => "chatBotRecoverableMessageDeleteZone",
+        }
+    }
+
+    /// The zone with this number in the store.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|zone| zone.number() == number)
+    }
+
+    /// Whether it holds what the owner deleted.
+    pub const fn is_recently_deleted(self) -> bool {
+        matches!(self, Self::RecentlyDeleted | Self::BotRecentlyDeleted)
     }
 }
 

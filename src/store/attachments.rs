@@ -4,6 +4,7 @@ use crate::base::ids::RowId;
 use crate::base::limits::ATTACHMENT_ATTEMPTS;
 use crate::model::attachment::Attachment;
 use crate::model::attachment::AttachmentState;
+use crate::model::record::SourceKind;
 use crate::store::error::StoreError;
 use crate::store::transaction::Transaction;
 use crate::store::transaction::find;
@@ -11,6 +12,9 @@ use crate::store::value::ChangeKind;
 use crate::store::value::Failure;
 use crate::store::value::FailureKind;
 use crate::store::value::StoredAttachment;
+
+/// The message of a file whose record came before it, or that no message has.
+pub(super) const NO_MESSAGE: RowId = RowId(0);
 
 impl Transaction<'_> {
     /// Stores the files of a message. Answers their rows in order, and whether any of them is not what it was.
@@ -21,14 +25,20 @@ impl Transaction<'_> {
         &mut self,
         message: RowId,
         files: Vec<Attachment>,
+        source: SourceKind,
     ) -> Result<(Vec<RowId>, bool), StoreError> {
         let mut rows = Vec::with_capacity(files.len());
         let mut changed = false;
         for attachment in files {
             let known = self.attachment_with(&attachment)?;
             let row = known.unwrap_or_else(|| self.new_row());
-            if known.is_none() || self.owner_of(row, message)? == message {
+            if known.is_none() {
                 changed |= self.store_attachment(row, message, attachment)?;
+            } else if self.owner_of(row, message)? == message {
+                changed |= match self.joined(row, &attachment, source)? {
+                    Some(joined) => self.put_attachment(row, message, joined)?,
+                    None => self.store_attachment(row, message, attachment)?,
+                };
             }
             if !rows.contains(&row) {
                 rows.push(row);
@@ -43,34 +53,80 @@ impl Transaction<'_> {
         row: RowId,
         attachment: Attachment,
     ) -> Result<(), StoreError> {
-        let held: Option<StoredAttachment> = find(&self.tables.attachments, "attachments", row.0)?;
-        let held = held.ok_or(StoreError::Dangling {
-            table: "attachments",
-            row: row.0,
-        })?;
-        if !self.store_attachment(row, held.message, attachment)? {
+        let owner = self.attachment(row)?.message;
+        if self.store_attachment(row, owner, attachment)? {
+            self.note_file_change(owner)?;
+        }
+        Ok(())
+    }
+
+    /// Says in the change log that a file of a message is not what it was; nothing for a file without a message.
+    pub(super) fn note_file_change(&mut self, message: RowId) -> Result<(), StoreError> {
+        if message == NO_MESSAGE {
             return Ok(());
         }
-        let mut message = self.message(held.message)?;
-        message.last_change =
-            self.log_in(message.conversation, ChangeKind::Message, held.message)?;
+        let mut stored = self.message(message)?;
+        stored.last_change = self.log_in(stored.conversation, ChangeKind::Message, message)?;
         self.tally.changed += 1;
         self.tally.attachments += 1;
-        self.put_message(held.message, &message)
+        self.put_message(message, &stored)
+    }
+
+    /// An attachment by its row.
+    pub(super) fn attachment(&self, row: RowId) -> Result<StoredAttachment, StoreError> {
+        find(&self.tables.attachments, "attachments", row.0)?.ok_or(StoreError::Dangling {
+            table: "attachments",
+            row: row.0,
+        })
+    }
+
+    /// What a message says of a file that is held, with what CloudKit's record of the file says; `None` where that changes
+    /// nothing.
+    ///
+    /// A message of CloudKit only names its files and says where they stand. A file that chat.db misses can still be
+    /// fetched from CloudKit.
+    fn joined(
+        &self,
+        row: RowId,
+        incoming: &Attachment,
+        source: SourceKind,
+    ) -> Result<Option<Attachment>, StoreError> {
+        let held = self.attachment(row)?.attachment;
+        Ok(match source {
+            SourceKind::CloudKit => Some(Attachment {
+                part: incoming.part.or(held.part),
+                transcription: incoming.transcription.clone().or(held.transcription),
+                name: held.name.or_else(|| incoming.name.clone()),
+                ..held
+            }),
+            SourceKind::ChatDb => {
+                let is_there = matches!(incoming.state, AttachmentState::Held { .. });
+                (!is_there && self.is_in_cloud(row)?).then(|| Attachment {
+                    state: held.state,
+                    size_bytes: incoming.size_bytes.or(held.size_bytes),
+                    live_photo: incoming.live_photo || held.live_photo,
+                    sticker: incoming.sticker.clone().or(held.sticker),
+                    ..incoming.clone()
+                })
+            }
+        })
     }
 
     /// The message that an attachment belongs to: the one that brought it, as long as it has it, else `next`.
     fn owner_of(&mut self, row: RowId, next: RowId) -> Result<RowId, StoreError> {
-        let held: Option<StoredAttachment> = find(&self.tables.attachments, "attachments", row.0)?;
-        let Some(owner) = held.map(|held| held.message).filter(|owner| *owner != next) else {
+        let owner = self.attachment(row)?.message;
+        if owner == next || owner == NO_MESSAGE {
             return Ok(next);
-        };
+        }
         let is_theirs = self.message(owner)?.attachments.contains(&row);
         Ok(if is_theirs { owner } else { next })
     }
 
     /// The row of an attachment that is held under either of its GUIDs.
-    fn attachment_with(&self, attachment: &Attachment) -> Result<Option<RowId>, StoreError> {
+    pub(super) fn attachment_with(
+        &self,
+        attachment: &Attachment,
+    ) -> Result<Option<RowId>, StoreError> {
         use redb::ReadableTable;
 
         for guid in std::iter::once(&attachment.guid).chain(&attachment.original_guid) {
@@ -82,14 +138,13 @@ impl Transaction<'_> {
         Ok(None)
     }
 
-    /// Writes an attachment if it is not what it was, and says whether it was.
+    /// Writes what was found out about a file if it is not what it was, and says so.
     fn store_attachment(
         &mut self,
         row: RowId,
         message: RowId,
         mut attachment: Attachment,
     ) -> Result<bool, StoreError> {
-        let failed = |error| StoreError::from_redb("writing to", error);
         let held: Option<StoredAttachment> = find(&self.tables.attachments, "attachments", row.0)?;
         if let (AttachmentState::Wanted, Some(held)) = (&attachment.state, &held) {
             // Nobody looked for the file: what is known of it stands.
@@ -101,6 +156,18 @@ impl Transaction<'_> {
         } else {
             attachment.state = self.count_failure(row, attachment.state)?;
         }
+        self.put_attachment(row, message, attachment)
+    }
+
+    /// Writes an attachment if it is not what it was, and says so.
+    pub(super) fn put_attachment(
+        &mut self,
+        row: RowId,
+        message: RowId,
+        attachment: Attachment,
+    ) -> Result<bool, StoreError> {
+        let failed = |error| StoreError::from_redb("writing to", error);
+        let held: Option<StoredAttachment> = find(&self.tables.attachments, "attachments", row.0)?;
         let stored = StoredAttachment {
             message,
             attachment,

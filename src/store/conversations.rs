@@ -6,6 +6,7 @@ use crate::model::conversation::Conversation;
 use crate::model::conversation::ConversationChange;
 use crate::model::conversation::Name;
 use crate::model::record::ChatColumn;
+use crate::model::record::SourceKind;
 use crate::store::error::StoreError;
 use crate::store::prepared::Class;
 use crate::store::prepared::Outline;
@@ -67,6 +68,7 @@ impl Transaction<'_> {
     pub(super) fn apply_conversation(
         &mut self,
         change: ConversationChange,
+        source: SourceKind,
     ) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_redb("writing to", error);
         let mut rows = Vec::new();
@@ -79,7 +81,7 @@ impl Transaction<'_> {
         }
         rows.sort_unstable();
         let row = match rows.first() {
-            Some(row) => self.update_conversation(*row, change.conversation)?,
+            Some(row) => self.update_conversation(*row, change.conversation, source)?,
             None => self.insert_conversation(change.conversation)?,
         };
         for alias in change.aliases {
@@ -94,7 +96,10 @@ impl Transaction<'_> {
         for younger in rows.into_iter().skip(1) {
             self.unite(younger, row)?;
         }
-        for record in change.records {
+        // Chats of CloudKit are records of their own.
+        let records = change.records.into_iter();
+        for record in records.filter(|_| source == SourceKind::ChatDb) {
+            self.on_mac = None;
             let guid = record
                 .row
                 .text(ChatColumn::Guid)
@@ -142,15 +147,39 @@ impl Transaction<'_> {
         &mut self,
         row: RowId,
         incoming: Conversation,
+        source: SourceKind,
     ) -> Result<RowId, StoreError> {
         let held = self.conversation(row)?;
         let old = &held.conversation;
-        let conversation = Conversation {
-            key: old.key.clone(),
-            kind: old.kind,
-            name: newer_name(old, &incoming),
-            deleted: incoming.deleted.or(old.deleted),
-            ..incoming
+        let conversation = match source {
+            // What the Mac says of a chat stands; CloudKit fills what is empty (ID-25).
+            SourceKind::CloudKit if self.is_on_mac(row)? => Conversation {
+                name: old.name.clone().or(incoming.name),
+                participants: if old.participants.is_empty() {
+                    incoming.participants
+                } else {
+                    old.participants.clone()
+                },
+                ..old.clone()
+            },
+            SourceKind::CloudKit => Conversation {
+                key: old.key.clone(),
+                kind: old.kind,
+                // A state without a name does not take the name away (SC-21).
+                name: newer_name(old, &incoming).or_else(|| old.name.clone()),
+                deleted: old.deleted,
+                ..incoming
+            },
+            SourceKind::ChatDb => Conversation {
+                key: old.key.clone(),
+                kind: old.kind,
+                name: newer_name(old, &incoming)
+                    .or_else(|| old.name.clone().filter(|_| self.is_cloud_used())),
+                deleted: incoming
+                    .deleted
+                    .or(old.deleted.filter(|_| !self.is_cloud_used())),
+                ..incoming
+            },
         };
         if conversation != held.conversation {
             let last_change = self.log_in(Some(row), ChangeKind::Conversation, row)?;
@@ -275,6 +304,7 @@ impl Transaction<'_> {
             let (table, buffer) = (&mut self.tables.chats, &mut Vec::new());
             put(table, "chats", guid.as_str(), &chat, buffer)?;
         }
+        self.unite_states(younger, older)?;
         self.united.insert(younger, older);
         Ok(())
     }

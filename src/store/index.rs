@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::base::ids::RowId;
 use crate::model::body::shown;
 use crate::model::message::Announcement;
 use crate::model::message::AppContent;
@@ -107,6 +108,18 @@ pub(super) fn terms_of(message: &Message, scratch: &mut TermScratch) -> MessageT
 }
 
 impl Transaction<'_> {
+    /// Writes the terms of a held message anew, with those of its files.
+    pub(super) fn index_message(&mut self, row: RowId) -> Result<(), StoreError> {
+        let mut stored = self.message(row)?;
+        for file in &stored.attachments {
+            let file = self.attachment(*file)?.attachment;
+            stored.message.attachments.push(file);
+        }
+        let terms = terms_of(&stored.message, &mut TermScratch::default());
+        self.index.add(row.0, &terms);
+        Ok(())
+    }
+
     /// Writes the block, and merges small ones into a larger one when there are enough of them.
     pub(super) fn write_index(&mut self) -> Result<(), StoreError> {
         let (terms, blocks) = (

@@ -15,6 +15,8 @@ use crate::model::message::Author;
 use crate::model::message::Kind;
 use crate::model::message::Message;
 use crate::model::record::SourceKind;
+use crate::store::combine::combine_files;
+use crate::store::combine::combined;
 use crate::store::error::StoreError;
 use crate::store::guid::GuidKey;
 use crate::store::prepared::Class;
@@ -53,17 +55,18 @@ struct Known {
 }
 
 impl Transaction<'_> {
-    /// Stores one message: as a new row, as a change of the row it has, or not at all when nothing is different.
+    /// Stores one message: as a new row, as a change of the row it has, or not at all when nothing is different. Answers
+    /// its row.
     pub(super) fn apply_message(
         &mut self,
         prepared: Prepared,
         origin: Origin,
-    ) -> Result<(), StoreError> {
+    ) -> Result<RowId, StoreError> {
         let Incoming {
             home,
             also_in,
             known,
-        } = self.recognise(&prepared)?;
+        } = self.recognise(&prepared, origin.source)?;
         match known {
             None => self.insert_message(prepared, home, also_in, origin),
             Some(known) => self.refresh_message(known, prepared, (home, also_in), origin),
@@ -77,10 +80,10 @@ impl Transaction<'_> {
         home: Option<RowId>,
         also_in: Vec<RowId>,
         origin: Origin,
-    ) -> Result<(), StoreError> {
+    ) -> Result<RowId, StoreError> {
         let row = self.new_row();
         let files = mem::take(&mut prepared.attachments);
-        let (attachments, _) = self.apply_attachments(row, files)?;
+        let (attachments, _) = self.apply_attachments(row, files, origin.source)?;
         let time = self.sort_time(prepared.outline.sent, None)?;
         if home.is_none() {
             self.note_parked(row, home, mem::take(&mut prepared.placement))?;
@@ -104,13 +107,9 @@ impl Transaction<'_> {
             marks: prepared.outline.marks(number),
             message: prepared.encoded(),
         };
-        self.add_message(
-            row,
-            &stored,
-            origin.source,
-            prepared.record(),
-            prepared.fingerprint,
-        )?;
+        let record = prepared.record();
+        let record = record.map(|(record, fingerprint)| (origin.source, record, fingerprint));
+        self.add_message(row, &stored, record)?;
         let outline = &prepared.outline;
         self.tally.count_new(outline, home);
         self.last_time = Some(time);
@@ -127,8 +126,13 @@ impl Transaction<'_> {
                 self.date_name(conversation, &title, time)?;
             }
         }
-        self.index.add(row.0, &prepared.terms);
-        Ok(())
+        if origin.source == SourceKind::CloudKit && !stored.attachments.is_empty() {
+            // The names of its files came in records of their own.
+            self.index_message(row)?;
+        } else {
+            self.index.add(row.0, &prepared.terms);
+        }
+        Ok(row)
     }
 
     /// Stores what is different of a message that is held.
@@ -138,17 +142,20 @@ impl Transaction<'_> {
         mut prepared: Prepared,
         (home, also_in): (Option<RowId>, Vec<RowId>),
         origin: Origin,
-    ) -> Result<(), StoreError> {
+    ) -> Result<RowId, StoreError> {
         let Known {
             row,
             held,
             mut message,
         } = known;
         let files = mem::take(&mut prepared.attachments);
-        let (attachments, files_changed) = self.apply_attachments(row, files)?;
-        if message.times.deleted.is_none()
-            && self.says_nothing_new(row, origin.source, prepared.fingerprint)?
-        {
+        let (mut attachments, files_changed) = self.apply_attachments(row, files, origin.source)?;
+        let is_shared = held.sources.iter().any(|source| *source != origin.source);
+        if is_shared {
+            combine_files(&held.attachments, &mut attachments, origin.source);
+            message = combined(&held.message, message, origin.source);
+        }
+        if message.times.deleted.is_none() && self.stays_deleted(row, &prepared, origin.source)? {
             message.times.deleted = held.message.times.deleted;
         }
         let stored = StoredMessage {
@@ -167,33 +174,50 @@ impl Transaction<'_> {
         };
         self.note_parked(row, home, mem::take(&mut prepared.placement))?;
         self.note_quarantine(row, &stored.message, origin.decoder)?;
-        self.put_record(row, origin.source, prepared.record(), prepared.fingerprint)?;
-        if self.update_message(row, &held, stored, files_changed)? {
-            self.index.add(row.0, &prepared.terms);
+        if let Some((record, fingerprint)) = prepared.record() {
+            self.put_record(row, origin.source, record, fingerprint)?;
         }
-        Ok(())
+        if self.update_message(row, &held, stored, files_changed)? {
+            if is_shared {
+                self.index_message(row)?;
+            } else {
+                self.index.add(row.0, &prepared.terms);
+            }
+        }
+        Ok(row)
     }
 
-    /// Whether a record says nothing new about a held message: then a deletion that the archive found out about is not
-    /// undone by it, for the record of a message that was deleted for good never changes again.
-    fn says_nothing_new(
+    /// Whether a record that does not say that a held message was deleted leaves its deletion as it is.
+    ///
+    /// A record that says nothing new does not undo one that the archive found out about: the record of a message that was
+    /// deleted for good never changes again. What CloudKit says of deletions is not in the record
+    /// ([`Self::settle_deletion`]), and chat.db's does not undo it.
+    fn stays_deleted(
         &self,
         row: RowId,
+        prepared: &Prepared,
         source: SourceKind,
-        fingerprint: u64,
     ) -> Result<bool, StoreError> {
         use redb::ReadableTable;
 
+        let Some(fingerprint) = prepared.fingerprint else {
+            return Ok(true);
+        };
         let held = self.tables.fingerprints.get((row.0, source.number()));
         let held = held.map_err(|error| StoreError::from_redb("reading", error))?;
-        Ok(held.is_some_and(|held| held.value() == fingerprint))
+        let says_nothing_new = held.is_some_and(|held| held.value() == fingerprint);
+        Ok(says_nothing_new || self.cloud_deletion(row)? == Some(true))
     }
 
     /// Which row a message is, and where it belongs.
-    fn recognise(&mut self, prepared: &Prepared) -> Result<Incoming, StoreError> {
+    fn recognise(
+        &mut self,
+        prepared: &Prepared,
+        source: SourceKind,
+    ) -> Result<Incoming, StoreError> {
         let mut homes = self.homes(&prepared.placement)?.into_iter();
         let home = homes.next();
-        let also_in = homes.collect();
+        let also_in = homes_besides(&[source], homes);
         let rows = self.messages_with(&prepared.outline.guid)?;
         if rows.is_empty() {
             return Ok(Incoming {
@@ -501,7 +525,7 @@ impl Transaction<'_> {
     }
 
     /// Says in the quarantine whether something of this message could not be decoded, and what.
-    fn note_quarantine(
+    pub(super) fn note_quarantine(
         &mut self,
         row: RowId,
         message: &Message,
@@ -629,6 +653,19 @@ fn is_same(held: &StoredMessage, incoming: &Message, home: Option<RowId>) -> boo
         || incoming.service.as_deref() == Some("iMessage")
         || (held.message.times.sent == incoming.times.sent
             && held.message.author == incoming.author)
+}
+
+/// Conversations that hold a message besides its home. What CloudKit names are spellings of one, of which the first that
+/// is known counts (ID-8).
+pub(super) fn homes_besides(
+    sources: &[SourceKind],
+    others: impl Iterator<Item = RowId>,
+) -> Vec<RowId> {
+    if sources.contains(&SourceKind::ChatDb) {
+        others.collect()
+    } else {
+        Vec::new()
+    }
 }
 
 /// Whether it is something that a person wrote or sent.

@@ -22,6 +22,8 @@ pub mod account;
 mod attachments;
 mod backup;
 mod changes;
+pub mod cloud;
+mod combine;
 mod conversations;
 mod db;
 mod error;

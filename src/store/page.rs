@@ -15,8 +15,10 @@ use crate::model::conversation::ConversationChange;
 use crate::model::handle::OwnHandles;
 use crate::model::record::HandleRow;
 use crate::model::record::SourceKind;
+use crate::store::cloud::CloudPage;
 use crate::store::error::StoreError;
 use crate::store::messages::Origin;
+use crate::store::messages::homes_besides;
 use crate::store::prepared::Prepared;
 use crate::store::transaction::Transaction;
 use crate::store::transaction::find;
@@ -49,6 +51,8 @@ pub struct Page {
     pub attachments: Vec<(RowId, Attachment)>,
     /// Who the owner is; `None` leaves the stored facts alone.
     pub owner: Option<Owner>,
+    /// What a zone of CloudKit delivers, and what happens to its position.
+    pub cloud: Option<CloudPage>,
     /// Where reading goes on after this page.
     pub cursor: Option<Cursor>,
     /// Whether more pages of the same pass follow: clients see what it brings once the last page of the pass is stored,
@@ -59,7 +63,12 @@ pub struct Page {
 impl Page {
     /// About how much memory its messages take, bytes.
     pub(super) fn size_bytes(&self) -> usize {
-        self.messages.iter().map(Prepared::size_bytes).sum()
+        let cloud = self.cloud.as_ref().map_or(0, CloudPage::size_bytes);
+        self.messages
+            .iter()
+            .map(Prepared::size_bytes)
+            .sum::<usize>()
+            + cloud
     }
 }
 
@@ -96,7 +105,7 @@ impl Transaction<'_> {
         }
         let has_conversations = !page.conversations.is_empty();
         for conversation in page.conversations {
-            self.apply_conversation(conversation)?;
+            self.apply_conversation(conversation, source)?;
         }
         self.forget_united()?;
         if has_people {
@@ -111,7 +120,14 @@ impl Transaction<'_> {
         for (guid, at) in page.deleted {
             self.apply_deletion(&guid, at)?;
         }
-        if has_conversations {
+        if let Some(page) = page.cloud {
+            self.apply_cloud(page, decoder)?;
+        }
+        let has_new_people = std::mem::take(&mut self.has_new_people);
+        if has_new_people {
+            self.apply_merges()?;
+        }
+        if has_conversations || has_new_people {
             self.unpark()?;
         }
         if let Some(cursor) = page.cursor {
@@ -197,7 +213,7 @@ impl Transaction<'_> {
             let old = self.message(row)?;
             let mut new = old.clone();
             new.conversation = Some(home);
-            new.also_in = homes.collect();
+            new.also_in = homes_besides(&old.sources, homes);
             self.tables.parked.remove(row.0).map_err(failed)?;
             self.update_message(row, &old, new, false)?;
         }

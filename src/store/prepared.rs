@@ -40,7 +40,8 @@ pub struct Prepared {
     pub(super) outline: Outline,
     pub(super) placement: Placement,
     pub(super) attachments: Vec<Attachment>,
-    pub(super) fingerprint: u64,
+    /// `None` where the record is stored apart.
+    pub(super) fingerprint: Option<u64>,
     pub(super) terms: MessageTerms,
     /// The byte form of the message without its attachments, then the record's stored form.
     bytes: Box<[u8]>,
@@ -95,19 +96,44 @@ impl Preparer {
             record,
             fingerprint,
         } = change;
+        let record = StoredRecord { decoder, record };
+        self.build(message, placement, Some((record, fingerprint)))
+    }
+
+    /// Prepares a message whose record is stored apart from it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::prepare`].
+    pub fn prepare_alone(
+        &mut self,
+        message: Message,
+        placement: Placement,
+    ) -> Result<Prepared, StoreError> {
+        self.build(message, placement, None)
+    }
+
+    fn build(
+        &mut self,
+        message: Message,
+        placement: Placement,
+        record: Option<(StoredRecord, u64)>,
+    ) -> Result<Prepared, StoreError> {
         self.bytes.clear();
         EncodedMessage::append(&message, &mut self.bytes).map_err(|source| StoreError::Value {
             table: "messages",
             source,
         })?;
         let begin = self.bytes.len();
-        let record = StoredRecord { decoder, record };
-        record
-            .append_stored_to(&mut self.bytes)
-            .map_err(|source| StoreError::Value {
-                table: "records",
-                source,
-            })?;
+        let fingerprint = record.as_ref().map(|(_, fingerprint)| *fingerprint);
+        if let Some((record, _)) = record {
+            record
+                .append_stored_to(&mut self.bytes)
+                .map_err(|source| StoreError::Value {
+                    table: "records",
+                    source,
+                })?;
+        }
         Ok(Prepared {
             outline: Outline::of(&message),
             terms: terms_of(&message, &mut self.terms),
@@ -134,9 +160,25 @@ impl Prepared {
         })
     }
 
-    /// The record's stored form.
-    pub(super) fn record(&self) -> &[u8] {
-        self.slice(self.record..self.bytes.len())
+    /// The record's stored form and its fingerprint, unless it is stored apart.
+    pub(super) fn record(&self) -> Option<(&[u8], u64)> {
+        let fingerprint = self.fingerprint?;
+        Some((self.slice(self.record..self.bytes.len()), fingerprint))
+    }
+
+    /// Says that it was deleted before it came.
+    pub(super) fn mark_deleted(&mut self, at: AppleTime) -> Result<(), StoreError> {
+        let mut message = self.message()?;
+        message.times.deleted = message.times.deleted.or(Some(at));
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        EncodedMessage::append(&message, &mut bytes).map_err(|source| StoreError::Value {
+            table: "messages",
+            source,
+        })?;
+        let begin = bytes.len();
+        bytes.extend_from_slice(self.slice(self.record..self.bytes.len()));
+        (self.bytes, self.record) = (bytes.into(), begin);
+        Ok(())
     }
 
     /// About how much memory this takes, bytes.

@@ -89,6 +89,11 @@ read_tables! {
     transactions: (u8, &'static str, &'static str, &'static str, &'static str) => &'static [u8], TRANSACTIONS;
     uploads: &'static str => &'static [u8], UPLOADS;
     upload_chunks: (&'static str, u32) => &'static [u8], UPLOAD_CHUNKS;
+    record_names: (u8, &'static str) => u64, RECORD_NAMES;
+    chat_states: (u64, u64) => (), CHAT_STATES;
+    zones: u8 => &'static [u8], ZONES;
+    cloud_accounts: u8 => &'static [u8], CLOUD_ACCOUNTS;
+    asset_keys: &'static [u8] => &'static [u8], ASSET_KEYS;
 }
 
 fn open<'t, K: Key + 'static, V: Value + 'static>(

@@ -101,6 +101,21 @@ pub(super) const PASSES: Numbers<u64> = TableDefinition::new("passes");
 /// The texts of GUIDs that are no UUIDs, by their GUID keys. Values are raw text.
 pub(super) const GUID_HASHES: Rows<&'static [u8; 16]> = TableDefinition::new("guid_hashes");
 
+/// The id of a record of CloudKit, by (zone, name). A name leads to another id when it becomes known what the record is.
+pub(super) const RECORD_NAMES: Numbers<(u8, &'static str)> = TableDefinition::new("record_names");
+
+/// (conversation, record): chat records of CloudKit, by what they are states of.
+pub(super) const CHAT_STATES: Keys<(u64, u64)> = TableDefinition::new("chat_states");
+
+/// How far each zone of CloudKit was read, by zone. Written with the page that it covers, never alone.
+pub(super) const ZONES: Rows<u8> = TableDefinition::new("zones");
+
+/// What the owner imported to read CloudKit with, under 0. Removed by forgetting it.
+pub(super) const CLOUD_ACCOUNTS: Rows<u8> = TableDefinition::new("cloud_accounts");
+
+/// Keys of files, raw, by the signature that names the key (AT-17).
+pub(super) const ASSET_KEYS: Rows<&'static [u8]> = TableDefinition::new("asset_keys");
+
 /// Who can log in, by account; 0 is the owner.
 pub(super) const USERS: Rows<u8> = TableDefinition::new("users");
 
@@ -199,4 +214,9 @@ pub const NAMES: &[&str] = &[
     "transactions",
     "uploads",
     "upload_chunks",
+    "record_names",
+    "chat_states",
+    "zones",
+    "cloud_accounts",
+    "asset_keys",
 ];

@@ -89,6 +89,11 @@ pub(super) struct Tables<'tx> {
     pub(super) search_blocks: Table<'tx, u32, &'static [u8]>,
     pub(super) passes: Table<'tx, u64, u64>,
     pub(super) guid_hashes: RowTable<'tx, &'static [u8; 16]>,
+    pub(super) record_names: Table<'tx, (u8, &'static str), u64>,
+    pub(super) chat_states: Table<'tx, (u64, u64), ()>,
+    pub(super) zones: RowTable<'tx, u8>,
+    pub(super) cloud_accounts: RowTable<'tx, u8>,
+    pub(super) asset_keys: RowTable<'tx, &'static [u8]>,
     pub(super) account: AccountTables<'tx>,
 }
 
@@ -127,6 +132,11 @@ impl<'tx> Tables<'tx> {
             search_blocks: tx.open_table(tables::SEARCH_BLOCKS).map_err(refused)?,
             passes: tx.open_table(tables::PASSES).map_err(refused)?,
             guid_hashes: tx.open_table(tables::GUID_HASHES).map_err(refused)?,
+            record_names: tx.open_table(tables::RECORD_NAMES).map_err(refused)?,
+            chat_states: tx.open_table(tables::CHAT_STATES).map_err(refused)?,
+            zones: tx.open_table(tables::ZONES).map_err(refused)?,
+            cloud_accounts: tx.open_table(tables::CLOUD_ACCOUNTS).map_err(refused)?,
+            asset_keys: tx.open_table(tables::ASSET_KEYS).map_err(refused)?,
             account: AccountTables::open(tx)?,
         })
     }
@@ -154,10 +164,15 @@ struct Arrivals {
 
 struct Arrival {
     row: RowId,
+    message: Range<usize>,
+    /// `None` for a message whose record is written apart.
+    record: Option<ArrivedRecord>,
+}
+
+struct ArrivedRecord {
     source: SourceKind,
     fingerprint: u64,
-    message: Range<usize>,
-    record: Range<usize>,
+    bytes: Range<usize>,
 }
 
 /// A write transaction in progress.
@@ -176,6 +191,12 @@ pub struct Transaction<'tx> {
     pub(super) self_chat_rows: BTreeSet<(RowId, AppleTime, RowId)>,
     /// Conversations that were united in this page, and with which.
     pub(super) united: BTreeMap<RowId, RowId>,
+    /// Conversations of which something was deleted or came back.
+    pub(super) doubtful: BTreeSet<RowId>,
+    /// Conversations that chat.db has chats of, once that was asked.
+    pub(super) on_mac: Option<BTreeSet<RowId>>,
+    /// Whether a conversation came into being with a message.
+    pub(super) has_new_people: bool,
     pub(super) index: IndexBlock,
     pub(super) tally: Tally,
     /// The time of the message that arrived last, once it is known.
@@ -209,6 +230,9 @@ impl<'tx> Transaction<'tx> {
             self_chats: HashMap::default(),
             self_chat_rows: BTreeSet::new(),
             united: BTreeMap::new(),
+            doubtful: BTreeSet::new(),
+            on_mac: None,
+            has_new_people: false,
             index: IndexBlock::default(),
             tally: Tally::default(),
             last_time: None,
@@ -223,6 +247,11 @@ impl<'tx> Transaction<'tx> {
     /// What this transaction did so far.
     pub fn tally(&self) -> Tally {
         self.tally
+    }
+
+    /// The first row id that was not handed out yet.
+    pub(super) fn rows_handed_out(&self) -> RowId {
+        RowId(self.next_row)
     }
 
     /// A row id that no row had before.
@@ -320,14 +349,13 @@ impl<'tx> Transaction<'tx> {
         )
     }
 
-    /// Adds a message that is not held, under a row that was handed out just now, and its record's stored form.
+    /// Adds a message that is not held, under a row that was handed out just now, and its record's stored form with its
+    /// source and its fingerprint, unless that is written apart.
     pub(super) fn add_message(
         &mut self,
         row: RowId,
         message: &StoredMessage<EncodedMessage<'_>>,
-        source: SourceKind,
-        record: &[u8],
-        fingerprint: u64,
+        record: Option<(SourceKind, &[u8], u64)>,
     ) -> Result<(), StoreError> {
         let Arrivals { bytes, rows } = &mut self.waiting.arrivals;
         let begin = bytes.len();
@@ -338,13 +366,17 @@ impl<'tx> Transaction<'tx> {
                 source,
             })?;
         let middle = bytes.len();
-        bytes.extend_from_slice(record);
-        let (message, record) = (begin..middle, middle..bytes.len());
+        let record = record.map(|(source, record, fingerprint)| {
+            bytes.extend_from_slice(record);
+            ArrivedRecord {
+                source,
+                fingerprint,
+                bytes: middle..bytes.len(),
+            }
+        });
         rows.push(Arrival {
             row,
-            source,
-            fingerprint,
-            message,
+            message: begin..middle,
             record,
         });
         if bytes.len() > ARRIVAL_BYTES {
@@ -357,18 +389,17 @@ impl<'tx> Transaction<'tx> {
     fn append_arrivals(&mut self) -> Result<(), StoreError> {
         let Arrivals { bytes, rows } = &self.waiting.arrivals;
         let value = |range: &Range<usize>| bytes.get(range.clone()).unwrap_or_default();
-        let key = |arrival: &Arrival| (arrival.row.0, arrival.source.number());
         append(
             &mut self.tables.messages,
             rows.iter().map(|new| (new.row.0, value(&new.message))),
         )?;
         append(
             &mut self.tables.records,
-            rows.iter().map(|new| (key(new), value(&new.record))),
+            records(rows).map(|(key, record)| (key, value(&record.bytes))),
         )?;
         append(
             &mut self.tables.fingerprints,
-            rows.iter().map(|new| (key(new), new.fingerprint)),
+            records(rows).map(|(key, record)| (key, record.fingerprint)),
         )?;
         self.waiting.arrivals.bytes.clear();
         self.waiting.arrivals.rows.clear();
@@ -517,6 +548,14 @@ impl<'tx> Transaction<'tx> {
         self.new_guids.clear();
         Ok(())
     }
+}
+
+/// The records of messages that arrived, by their keys.
+fn records(rows: &[Arrival]) -> impl Iterator<Item = ((u64, u8), &ArrivedRecord)> {
+    rows.iter().filter_map(|new| {
+        let record = new.record.as_ref()?;
+        Some(((new.row.0, record.source.number()), record))
+    })
 }
 
 /// Adds rows behind all others of a table. Their keys rise.

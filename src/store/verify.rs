@@ -13,7 +13,9 @@ use crate::model::attachment::AttachmentState;
 use crate::model::change::Cursor;
 use crate::model::contact::Contact;
 use crate::model::record::HandleRow;
+use crate::model::record::SourceKind;
 use crate::store::Store;
+use crate::store::attachments::NO_MESSAGE;
 use crate::store::db;
 use crate::store::error::StoreError;
 use crate::store::messages::timeline;
@@ -137,6 +139,7 @@ impl Snapshot {
         check.ledgers()?;
         check.passes()?;
         check.guid_hashes()?;
+        check.cloud()?;
         check.accounts()?;
         check.search()?;
         progress(total, total);
@@ -324,11 +327,6 @@ impl Verification<'_> {
                 tables.parked()?.len().map_err(failed)?,
                 self.parked,
             ),
-            (
-                "quarantine",
-                tables.quarantine()?.len().map_err(failed)?,
-                self.quarantined,
-            ),
         ];
         for (table, held, wanted) in counted {
             if held != wanted {
@@ -384,6 +382,10 @@ impl Verification<'_> {
         for entry in self.snapshot.tables.records()?.iter().map_err(failed)? {
             let (key, bytes) = entry.map_err(failed)?;
             let (row, source) = key.value();
+            if source != SourceKind::ChatDb.number() {
+                self.cloud_record(key.value(), bytes.value())?;
+                continue;
+            }
             self.decode::<StoredRecord>("records", format!("{row}/{source}"), bytes.value());
             if self
                 .snapshot
@@ -471,11 +473,12 @@ impl Verification<'_> {
             else {
                 continue;
             };
-            if tables
-                .messages()?
-                .get(stored.message.0)
-                .map_err(failed)?
-                .is_none()
+            if stored.message != NO_MESSAGE
+                && tables
+                    .messages()?
+                    .get(stored.message.0)
+                    .map_err(failed)?
+                    .is_none()
             {
                 self.find("attachments", row, "its message is missing");
             }
@@ -528,9 +531,22 @@ impl Verification<'_> {
             let (row, bytes) = entry.map_err(failed)?;
             self.decode::<ParkedRow>("parked", row.value(), bytes.value());
         }
+        let mut records = 0;
         for entry in tables.quarantine()?.iter().map_err(failed)? {
             let (row, bytes) = entry.map_err(failed)?;
             self.decode::<QuarantineRow>("quarantine", row.value(), bytes.value());
+            let is_message = tables
+                .messages()?
+                .get(row.value())
+                .map_err(failed)?
+                .is_some();
+            let is_record =
+                !is_message && self.snapshot.cloud_record(RowId(row.value()))?.is_some();
+            records += u64::from(is_record);
+        }
+        let held = tables.quarantine()?.len().map_err(failed)?;
+        if held != self.quarantined + records {
+            self.find("quarantine", "all", "rows for what can be read");
         }
         for entry in tables.tombstones()?.iter().map_err(failed)? {
             let (guid, bytes) = entry.map_err(failed)?;

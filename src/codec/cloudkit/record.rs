@@ -119,6 +119,21 @@ pub struct Zone {
     pub record_protection: Option<ProtectionInfo>,
 }
 
+impl Zone {
+    /// Reads a zone that [`Self::write`] wrote.
+    ///
+    /// # Errors
+    /// What prost says is wrong with it.
+    pub fn read(bytes: &[u8]) -> Result<Self, prost::DecodeError> {
+        Self::decode(bytes)
+    }
+
+    /// The zone as it is on the wire.
+    pub fn write(&self) -> Vec<u8> {
+        self.encode_to_vec()
+    }
+}
+
 /// A name in a message of its own: a record type, a field.
 #[derive(Clone, PartialEq, Message)]
 pub struct Named {

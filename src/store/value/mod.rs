@@ -119,6 +119,7 @@ macro_rules! wrapped {
 
 mod account;
 mod attachment;
+mod cloud;
 mod conversation;
 mod ids;
 mod ledger;
@@ -153,6 +154,11 @@ pub use account::Token;
 pub use account::Upload;
 pub use account::User;
 pub use attachment::StoredAttachment;
+pub use cloud::Became;
+pub use cloud::CloudAccount;
+pub use cloud::Ended;
+pub use cloud::StoredCloudRecord;
+pub use cloud::ZoneState;
 pub use conversation::Head;
 pub use conversation::Merge;
 pub use conversation::ReadFrom;

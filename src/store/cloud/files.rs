@@ -1,0 +1,164 @@
+//! Files of CloudKit: records of their own, joined to the messages that name them, whichever comes first (AT-15).
+
+use crate::base::ids::AttachmentGuid;
+use crate::base::ids::Guid;
+use crate::base::ids::RowId;
+use crate::model::attachment::Attachment;
+use crate::model::attachment::AttachmentState;
+use crate::model::record::CloudRecord;
+use crate::model::record::CloudValue;
+use crate::model::record::SourceKind;
+use crate::store::attachments::NO_MESSAGE;
+use crate::store::cloud::THERE;
+use crate::store::error::StoreError;
+use crate::store::transaction::Transaction;
+
+/// Begins the GUID of a received file: `at_<part>_<message GUID>` (AT-16).
+const RECEIVED: &str = "at_";
+
+/// Files that are looked for by the GUID of their message at most.
+const FILES_OF_A_MESSAGE: u16 = 1_000;
+
+impl Transaction<'_> {
+    /// Stores what CloudKit says of a file, without its record. Answers its row.
+    pub(super) fn apply_cloud_file(
+        &mut self,
+        incoming: Attachment,
+        record: &CloudRecord,
+    ) -> Result<RowId, StoreError> {
+        self.keep_keys(record)?;
+        let guid = incoming.guid.clone();
+        let Some(row) = self.attachment_with(&incoming)? else {
+            let row = self.new_row();
+            self.put_attachment(row, NO_MESSAGE, incoming)?;
+            if let Some(message) = self.message_of_file(&guid)? {
+                self.give_file(row, message)?;
+            }
+            return Ok(row);
+        };
+        let held = self.attachment(row)?;
+        let owner = held.message;
+        let is_on_mac =
+            owner != NO_MESSAGE && self.message(owner)?.sources.contains(&SourceKind::ChatDb);
+        let file = if is_on_mac {
+            filled(held.attachment, incoming)
+        } else {
+            replaced(held.attachment, incoming)
+        };
+        if self.put_attachment(row, owner, file)? {
+            self.note_file_change(owner)?;
+            if owner != NO_MESSAGE {
+                self.index_message(owner)?;
+            }
+        }
+        Ok(row)
+    }
+
+    /// Gives a message the files that came before it and whose GUIDs name it, where its body does not.
+    pub(super) fn claim_files(&mut self, message: RowId, guid: &Guid) -> Result<(), StoreError> {
+        use redb::ReadableTable;
+
+        for part in 0..FILES_OF_A_MESSAGE {
+            let name = format!("{RECEIVED}{part}_{guid}").to_ascii_uppercase();
+            let row = self.tables.attachment_guids.get(name.as_str());
+            let row = row.map_err(|error| StoreError::from_redb("reading", error))?;
+            let Some(row) = row.map(|row| RowId(row.value())) else {
+                return Ok(());
+            };
+            if self.attachment(row)?.message == NO_MESSAGE {
+                self.give_file(row, message)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the bytes of a file can be fetched from CloudKit.
+    pub(in crate::store) fn is_in_cloud(&self, row: RowId) -> Result<bool, StoreError> {
+        let record = self.cloud_record(row, THERE)?;
+        Ok(record.is_some_and(|held| held.record.asset("lqa").is_some()))
+    }
+
+    fn give_file(&mut self, row: RowId, message: RowId) -> Result<(), StoreError> {
+        let file = self.attachment(row)?.attachment;
+        self.put_attachment(row, message, file)?;
+        let old = self.message(message)?;
+        if old.attachments.contains(&row) {
+            return self.note_file_change(message);
+        }
+        let mut new = old.clone();
+        new.attachments.push(row);
+        self.update_message(message, &old, new, true)?;
+        self.index_message(message)
+    }
+
+    /// The message that the GUID of a received file names, if it is held.
+    fn message_of_file(&self, guid: &AttachmentGuid) -> Result<Option<RowId>, StoreError> {
+        let text = guid.as_str();
+        let named = text
+            .get(..RECEIVED.len())
+            .filter(|begin| begin.eq_ignore_ascii_case(RECEIVED))
+            .and_then(|_| text.get(RECEIVED.len()..)?.split_once('_'));
+        let Some(message) = named.and_then(|(_, guid)| Guid::parse(guid)) else {
+            return Ok(None);
+        };
+        Ok(self.messages_with(&message)?.first().copied())
+    }
+
+    /// Keeps the keys of a record's files: another record can have the same file under its own key (AT-17).
+    fn keep_keys(&mut self, record: &CloudRecord) -> Result<(), StoreError> {
+        for (_, value) in &record.fields {
+            let CloudValue::Asset(asset) = value else {
+                continue;
+            };
+            if let Some(key) = &asset.key
+                && !asset.reference_signature.is_empty()
+            {
+                self.tables
+                    .asset_keys
+                    .insert(
+                        asset.reference_signature.as_slice(),
+                        key.expose().as_slice(),
+                    )
+                    .map_err(|error| StoreError::from_redb("writing to", error))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file of which chat.db tells, with what it does not tell.
+fn filled(held: Attachment, incoming: Attachment) -> Attachment {
+    Attachment {
+        part: held.part.or(incoming.part),
+        name: held.name.or(incoming.name),
+        mime: held.mime.or(incoming.mime),
+        uti: held.uti.or(incoming.uti),
+        size_bytes: held.size_bytes.or(incoming.size_bytes),
+        path: held.path.or(incoming.path),
+        live_photo: held.live_photo || incoming.live_photo,
+        sticker: held.sticker.or(incoming.sticker),
+        state: state(held.state, incoming.state),
+        ..held
+    }
+}
+
+/// A file of which only CloudKit tells, as it tells of it now.
+fn replaced(held: Attachment, incoming: Attachment) -> Attachment {
+    Attachment {
+        part: held.part.or(incoming.part),
+        transcription: held.transcription.or(incoming.transcription),
+        name: incoming.name.or(held.name),
+        state: state(held.state, incoming.state),
+        ..incoming
+    }
+}
+
+/// Where its bytes are: what was found out by trying stands, a file that is nowhere else is wanted from CloudKit.
+fn state(held: AttachmentState, incoming: AttachmentState) -> AttachmentState {
+    match held {
+        AttachmentState::Held { .. }
+        | AttachmentState::Failed { .. }
+        | AttachmentState::Abandoned { .. } => held,
+        AttachmentState::Missing(_) | AttachmentState::Wanted => incoming,
+    }
+}

@@ -1,0 +1,49 @@
+//! Storing what CloudKit says: its records under their names, what they are in the archive, and how far its zones were read.
+//!
+//! | to | go to |
+//! |---|---|
+//! | follow a page into the tables | `page`, then `messages`, `files`, `chats` |
+//! | find a record by its name, and file it | `records` |
+//! | see when a message or a conversation counts as deleted | `deletion` |
+//! | see what is held, and how far a zone was read | `held` |
+//!
+//! A record's id is the row of the message or file that it is, so that what CloudKit says stands beside what chat.db says
+//! (D2). Chats have a record for each of their states: those have ids of their own, and so has what is nothing yet.
+//!
+//! | key in `records` | what |
+//! |---|---|
+//! | (id, 17) | a record of the zones of what is there |
+//! | (id, 18) | a record of the zones of what was deleted lately: the same message can have one of each |
+
+mod chats;
+mod deletion;
+mod files;
+mod held;
+mod messages;
+mod page;
+mod records;
+mod verify;
+
+use crate::model::record::CloudZone;
+use crate::model::record::SourceKind;
+
+pub use held::NamedRecord;
+pub use page::CloudContent;
+pub use page::CloudItem;
+pub use page::CloudPage;
+pub use page::ZoneStep;
+
+/// Number in the keys of records of what is there.
+const THERE: u8 = SourceKind::CloudKit.number();
+
+/// Number in the keys of records of what was deleted lately.
+const DELETED: u8 = 18;
+
+/// Where the records of a zone stand.
+const fn shelf(zone: CloudZone) -> u8 {
+    if zone.is_recently_deleted() {
+        DELETED
+    } else {
+        THERE
+    }
+}

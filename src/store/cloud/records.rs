@@ -1,0 +1,244 @@
+//! Records under their names: which id one has, and what was known of it before.
+
+use crate::base::ids::RecordName;
+use crate::base::ids::RowId;
+use crate::model::record::CloudRecord;
+use crate::model::record::CloudZone;
+use crate::store::cloud::CloudContent;
+use crate::store::cloud::shelf;
+use crate::store::error::StoreError;
+use crate::store::transaction::Transaction;
+use crate::store::transaction::find;
+use crate::store::transaction::put;
+use crate::store::value::Became;
+use crate::store::value::Opaque;
+use crate::store::value::QuarantineRow;
+use crate::store::value::StoredCloudRecord;
+
+/// A record that is to be filed under its name.
+pub(super) struct Filing<'n> {
+    pub(super) zone: CloudZone,
+    pub(super) name: &'n RecordName,
+    /// What was filed under the name before.
+    pub(super) held: Option<(RowId, StoredCloudRecord)>,
+    pub(super) decoder: u32,
+    pub(super) seen: u32,
+    pub(super) raw: Option<Opaque>,
+}
+
+impl Filing<'_> {
+    /// A record of which only the name is known.
+    pub(super) fn unopened(&self) -> CloudRecord {
+        CloudRecord {
+            zone: self.zone.name().to_owned(),
+            name: self.name.as_str().to_owned(),
+            ..CloudRecord::default()
+        }
+    }
+}
+
+impl StoredCloudRecord {
+    /// Whether a change says what is held already.
+    pub(super) fn is_as_it_was(
+        &self,
+        content: &CloudContent,
+        raw: Option<&Opaque>,
+        decoder: u32,
+    ) -> bool {
+        if let CloudContent::Deleted = content {
+            return self.deleted.is_some();
+        }
+        if self.deleted.is_some() || self.decoder != decoder || self.raw.as_ref() != raw {
+            return false;
+        }
+        match (content, self.became) {
+            (CloudContent::Message { record, .. }, Became::Message(_))
+            | (CloudContent::Chat { record, .. }, Became::Chat(_))
+            | (CloudContent::File { record, .. }, Became::Attachment(_))
+            | (CloudContent::Foreign(record), Became::Foreign) => *record == self.record,
+            (CloudContent::MissingKey { .. }, Became::MissingKey)
+            | (CloudContent::Unreadable { .. }, Became::Unreadable) => raw.is_some(),
+            _ => false,
+        }
+    }
+
+    /// Whether it waits for a key or for a better decoder.
+    pub(in crate::store) fn is_closed(&self) -> bool {
+        matches!(
+            self.became,
+            Became::MissingKey | Became::Unreadable | Became::Foreign
+        )
+    }
+}
+
+impl Transaction<'_> {
+    /// The record with a name, and its id.
+    pub(super) fn named_record(
+        &self,
+        zone: CloudZone,
+        name: &RecordName,
+    ) -> Result<Option<(RowId, StoredCloudRecord)>, StoreError> {
+        use redb::ReadableTable;
+
+        let id = self.tables.record_names.get((zone.number(), name.as_str()));
+        let id = id.map_err(|error| StoreError::from_redb("reading", error))?;
+        let Some(id) = id.map(|id| RowId(id.value())) else {
+            return Ok(None);
+        };
+        Ok(self.cloud_record(id, shelf(zone))?.map(|held| (id, held)))
+    }
+
+    /// The record with an id on a shelf.
+    pub(super) fn cloud_record(
+        &self,
+        id: RowId,
+        shelf: u8,
+    ) -> Result<Option<StoredCloudRecord>, StoreError> {
+        find(&self.tables.records, "records", (id.0, shelf))
+    }
+
+    pub(super) fn put_cloud_record(
+        &mut self,
+        id: RowId,
+        shelf: u8,
+        record: &StoredCloudRecord,
+    ) -> Result<(), StoreError> {
+        let table = &mut self.tables.records;
+        put(table, "records", (id.0, shelf), record, &mut Vec::new())
+    }
+
+    /// Notes that a record is still there after its zone was begun again.
+    pub(super) fn note_seen(
+        &mut self,
+        id: RowId,
+        zone: CloudZone,
+        resets: u32,
+    ) -> Result<(), StoreError> {
+        match self.cloud_record(id, shelf(zone))? {
+            Some(held) if held.seen != resets => {
+                let seen = StoredCloudRecord {
+                    seen: resets,
+                    ..held
+                };
+                self.put_cloud_record(id, shelf(zone), &seen)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Files a record under its name, with what it became and what of it cannot be read. Answers its id: the row that it
+    /// became, unless that has another record already.
+    pub(super) fn file(
+        &mut self,
+        filing: Filing<'_>,
+        became: Became,
+        record: CloudRecord,
+        reasons: Vec<String>,
+    ) -> Result<RowId, StoreError> {
+        let shelf = shelf(filing.zone);
+        let before = filing.held.as_ref().map(|(id, _)| *id);
+        let mut stored = StoredCloudRecord {
+            decoder: filing.decoder,
+            became,
+            deleted: None,
+            seen: filing.seen,
+            others: Vec::new(),
+            raw: filing.raw,
+            record,
+        };
+        let id = match became {
+            Became::Message(row) | Became::Attachment(row) => {
+                match self.cloud_record(row, shelf)? {
+                    None => row,
+                    Some(there) if is_same_name(&there.record, &stored.record) => {
+                        stored.others = there.others;
+                        row
+                    }
+                    Some(mut there) => {
+                        let id = before.unwrap_or_else(|| self.new_row());
+                        if !there.others.contains(&id) {
+                            there.others.push(id);
+                            self.put_cloud_record(row, shelf, &there)?;
+                        }
+                        id
+                    }
+                }
+            }
+            Became::Nothing
+            | Became::Chat(_)
+            | Became::MissingKey
+            | Became::Unreadable
+            | Became::Foreign => match &filing.held {
+                // What it was before it could not be read any more stays.
+                Some((_, held)) if held.is_shown() => self.new_row(),
+                Some((id, _)) => *id,
+                None => self.new_row(),
+            },
+        };
+        if let Some((old, held)) = &filing.held
+            && *old != id
+            && !held.is_shown()
+        {
+            let failed = |error| StoreError::from_redb("writing to", error);
+            let records = &mut self.tables.records;
+            records.remove((old.0, shelf)).map_err(failed)?;
+            let quarantine = &mut self.tables.quarantine;
+            quarantine.remove(old.0).map_err(failed)?;
+        }
+        self.name_record(filing.zone, filing.name, id)?;
+        self.note_closed(id, &stored, reasons)?;
+        self.put_cloud_record(id, shelf, &stored)?;
+        Ok(id)
+    }
+
+    pub(super) fn name_record(
+        &mut self,
+        zone: CloudZone,
+        name: &RecordName,
+        id: RowId,
+    ) -> Result<(), StoreError> {
+        let names = &mut self.tables.record_names;
+        names
+            .insert((zone.number(), name.as_str()), id.0)
+            .map(drop)
+            .map_err(|error| StoreError::from_redb("writing to", error))
+    }
+
+    /// Says in the quarantine whether a record is nothing yet, and why. For what is a message the message says it.
+    fn note_closed(
+        &mut self,
+        id: RowId,
+        stored: &StoredCloudRecord,
+        reasons: Vec<String>,
+    ) -> Result<(), StoreError> {
+        if let Became::Message(_) = stored.became {
+            return Ok(());
+        }
+        if reasons.is_empty() {
+            let removed = self.tables.quarantine.remove(id.0);
+            return removed
+                .map(drop)
+                .map_err(|error| StoreError::from_redb("writing to", error));
+        }
+        let before: Option<QuarantineRow> = find(&self.tables.quarantine, "quarantine", id.0)?;
+        self.tally.unreadable += 1;
+        let entry = QuarantineRow {
+            reasons,
+            decoder: stored.decoder,
+            attempts: before.as_ref().map_or(1, |before| before.attempts + 1),
+            since: before.map_or(self.now, |before| before.since),
+        };
+        Self::put_row(&mut self.tables.quarantine, "quarantine", id, &entry)
+    }
+}
+
+impl StoredCloudRecord {
+    /// Whether it stands with something that people see.
+    fn is_shown(&self) -> bool {
+        matches!(self.became, Became::Message(_) | Became::Attachment(_))
+    }
+}
+
+fn is_same_name(a: &CloudRecord, b: &CloudRecord) -> bool {
+    (&a.zone, &a.name) == (&b.zone, &b.name)
+}
