@@ -32,7 +32,7 @@
 //! | [`store`] | the redb file: tables, values, page commit, timeline, search, verify | base, model |
 //! | [`source`] | where records come from: `chatdb`, `cloudkit` | base, net, codec, apple, model |
 //! | [`matrix`] | model to Matrix: ids, event content, generated state, client JSON | base, model |
-//! | [`ingest`] | drives a source into the store | base, model, decode, store, source |
+//! | [`ingest`] | drives a source into the store | base, codec, apple, model, decode, store, source |
 //! | [`deliver`] | what clients see: the embedded client-server endpoint | base, net, model, store, matrix |
 //! | [`app`] | what a person can ask of the archive, as plain values; the configuration; the running service | all of the above except codec, matrix |
 //! | [`cli`] | arguments, progress, and the one place that prints errors | base, app |

@@ -150,6 +150,7 @@ fn every_stored_type_has_samples_and_a_section() {
     for file in [
         "account",
         "attachment",
+        "cloud",
         "conversation",
         "ids",
         "ledger",

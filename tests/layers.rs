@@ -25,7 +25,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("store", &["base", "model"]),
     ("source", &["base", "net", "codec", "apple", "model"]),
     ("matrix", &["base", "model"]),
-    ("ingest", &["base", "model", "decode", "store", "source"]),
+    (
+        "ingest",
+        &[
+            "base", "codec", "apple", "model", "decode", "store", "source",
+        ],
+    ),
     ("deliver", &["base", "net", "model", "store", "matrix"]),
     (
         "app",

@@ -41,7 +41,7 @@ use crate::support::history::import;
 use crate::support::history::small_history;
 
 /// Every format that was released, the newest last.
-const FORMATS: [u32; 2] = [1, 2];
+const FORMATS: [u32; 3] = [1, 2, 3];
 
 /// Messages in a file.
 const MESSAGES: i64 = 40;
@@ -147,7 +147,7 @@ fn a_file_of_a_newer_format_is_refused_and_left_as_it_is() {
     let database = Database::open(&path).unwrap();
     let newer = database.begin_write().unwrap();
     let meta: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
-    let format = 3_u32.to_le_bytes();
+    let format = 4_u32.to_le_bytes();
     newer
         .open_table(meta)
         .unwrap()

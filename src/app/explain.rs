@@ -11,11 +11,14 @@ use crate::base::time::AppleTime;
 use crate::model::message::Flag;
 use crate::model::message::Kind;
 use crate::model::people::People;
+use crate::model::record::CloudValue;
+use crate::model::record::CloudZone;
 use crate::model::record::Column;
 use crate::model::record::MessageColumn;
 use crate::model::record::SourceKind;
 use crate::model::record::Value;
 use crate::store::Snapshot;
+use crate::store::value::StoredCloudRecord;
 use crate::store::value::StoredMessage;
 use crate::store::value::StoredRecord;
 
@@ -129,13 +132,21 @@ fn explain(snapshot: &Snapshot, people: &People, row: RowId) -> Result<Explained
         let other = snapshot.message(other)?.message;
         related.push((other.guid.to_string(), kind_name(&other.kind)));
     }
+    let mut findings = findings(snapshot, people, row, &stored)?;
     let mut records = Vec::new();
     for source in SourceKind::ALL {
-        records.extend(
-            snapshot
-                .record(row, source)?
-                .map(|record| explain_record(source, record)),
-        );
+        match source {
+            SourceKind::ChatDb => {
+                let record = snapshot.record(row, source)?;
+                records.extend(record.map(|record| explain_record(source, record)));
+            }
+            SourceKind::CloudKit => {
+                for record in snapshot.cloud_records(row)? {
+                    findings.extend(of_cloud(snapshot, &record)?);
+                    records.push(explain_cloud(&record));
+                }
+            }
+        }
     }
     Ok(Explained {
         guid: message.guid.to_string(),
@@ -144,7 +155,7 @@ fn explain(snapshot: &Snapshot, people: &People, row: RowId) -> Result<Explained
         sent: message.times.sent,
         first_seen: Some(stored.first_seen),
         changes: Some((stored.first_change.0, stored.last_change.0)),
-        findings: findings(snapshot, people, row, &stored)?,
+        findings,
         records,
         related,
     })
@@ -270,6 +281,73 @@ fn explain_record(source: SourceKind, stored: StoredRecord) -> ExplainedRecord {
             .collect(),
         columns,
     }
+}
+
+/// What is to be said of a record of CloudKit beside what it holds.
+fn of_cloud(snapshot: &Snapshot, held: &StoredCloudRecord) -> Result<Vec<String>, AppError> {
+    let name = &held.record.name;
+    let zone = &held.record.zone;
+    let mut findings = Vec::new();
+    if let Some(deleted) = held.deleted {
+        findings.push(format!(
+            "CloudKit said on {} that its record {name} in {zone} was deleted (ED-17)",
+            second(deleted)
+        ));
+    }
+    let known = CloudZone::ALL.into_iter().find(|it| it.name() == zone);
+    if let Some(zone) = known
+        && snapshot.zone(zone)?.misses(held)
+    {
+        findings.push(format!(
+            "its record {name} was not seen again since {} was read anew (D30)",
+            zone.name()
+        ));
+    }
+    Ok(findings)
+}
+
+fn explain_cloud(held: &StoredCloudRecord) -> ExplainedRecord {
+    let record = &held.record;
+    let mut columns = vec![
+        ("zone".to_owned(), record.zone.clone()),
+        ("record".to_owned(), record.name.clone()),
+        ("type".to_owned(), record.kind.clone()),
+    ];
+    columns.extend(record.etag.clone().map(|etag| ("etag".to_owned(), etag)));
+    columns.extend(
+        record
+            .modified
+            .map(|at| ("modified".to_owned(), at.to_string())),
+    );
+    let fields = record.fields.iter();
+    columns.extend(fields.filter_map(|(name, value)| Some((name.clone(), print_cloud(value)?))));
+    ExplainedRecord {
+        source: SourceKind::CloudKit.name(),
+        decoder: held.decoder,
+        chats: record
+            .get("chatID")
+            .and_then(CloudValue::as_text)
+            .map(str::to_owned)
+            .into_iter()
+            .collect(),
+        columns,
+    }
+}
+
+/// A field as text; `None` for nothing and for 0. Bodies by their sizes.
+fn print_cloud(value: &CloudValue) -> Option<String> {
+    Some(match value {
+        CloudValue::Missing => "no value".to_owned(),
+        CloudValue::Absent | CloudValue::Integer(0) => return None,
+        CloudValue::Bytes(bytes) | CloudValue::Other(bytes) => format!("{} bytes", bytes.len()),
+        CloudValue::Text(text) => text.clone(),
+        CloudValue::Integer(number) => number.to_string(),
+        CloudValue::Real(number) => number.to_string(),
+        CloudValue::Date(seconds) => AppleTime::from_seconds(*seconds)?.to_string(),
+        CloudValue::List(values) => format!("{} values", values.len()),
+        CloudValue::Asset(asset) => format!("a file of {} bytes", asset.size.unwrap_or_default()),
+        CloudValue::Sealed { reason, .. } => format!("sealed: {reason}"),
+    })
 }
 
 /// A value as text; `None` for nothing and for 0.

@@ -1,15 +1,16 @@
-//! Messages of which something could not be decoded.
+//! Messages and records of which something could not be decoded.
 
 use serde::Serialize;
 
 use crate::app::AppError;
 use crate::app::Archive;
 use crate::base::time::AppleTime;
+use crate::store::StoreError;
 
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Quarantined {
-    /// The message.
+    /// The message; of a record of CloudKit that is none yet, its name.
     pub guid: String,
     /// What could not be decoded, and why.
     pub reasons: Vec<String>,
@@ -33,14 +34,25 @@ impl Archive {
         let snapshot = self.store().snapshot()?;
         let mut list = Vec::new();
         for (row, entry) in snapshot.quarantine()? {
-            let message = snapshot.message(row)?.message;
+            let (guid, has_text) = match snapshot.message(row) {
+                Ok(stored) => {
+                    let message = stored.message;
+                    let has_text = message.body.and_then(|body| body.shown()).is_some();
+                    (message.guid.to_string(), has_text)
+                }
+                Err(StoreError::Dangling { .. }) => {
+                    let record = snapshot.cloud_record(row)?.unwrap_or_default();
+                    (record.record.name, false)
+                }
+                Err(error) => return Err(error.into()),
+            };
             list.push(Quarantined {
-                guid: message.guid.to_string(),
+                guid,
                 reasons: entry.reasons,
                 decoder: entry.decoder,
                 attempts: entry.attempts,
                 since: entry.since,
-                has_text: message.body.and_then(|body| body.shown()).is_some(),
+                has_text,
             });
         }
         Ok(list)

@@ -454,3 +454,6 @@ pub const CLOUD_SESSION_POLL: Duration = Duration::from_secs(2);
 
 /// Records of one commit while a zone is read.
 pub const CLOUD_COMMIT_RECORDS: usize = 2_000;
+
+/// How soon a zone that does not exist is looked for again: chats with businesses come and go seldom.
+pub const CLOUD_GONE_RETRY: Duration = Duration::from_hours(24);

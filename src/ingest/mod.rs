@@ -15,6 +15,7 @@
 //! The cursor remembers what the inputs were when its pass began. An interrupted first pass over a database that has
 //! changed since is followed by a second one that compares, so that nothing which changed in between is missed.
 
+pub mod cloudkit;
 mod files;
 mod follow;
 mod import;
@@ -24,6 +25,7 @@ mod redecode;
 
 use std::ops::ControlFlow;
 
+use crate::apple::session::SessionError;
 use crate::base::error::Class;
 use crate::base::error::Explain;
 use crate::source::chatdb::ChatDbError;
@@ -47,6 +49,12 @@ pub enum IngestError {
     /// The store could not be written or read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Nothing was imported to read Messages in iCloud with.
+    #[error("no session of Messages in iCloud is imported")]
+    NoSession,
+    /// What was imported cannot be read.
+    #[error("cannot read the imported session of Messages in iCloud")]
+    Session(#[from] SessionError),
     /// It was told to stop. What was committed stays, and the next import goes on from there.
     #[error("the import was stopped")]
     Stopped,
@@ -57,6 +65,7 @@ impl Explain for IngestError {
         match self {
             Self::Source(error) => error.class(),
             Self::Store(error) => error.class(),
+            Self::NoSession | Self::Session(_) => Class::Owner,
             Self::Stopped => Class::Retry,
         }
     }
@@ -65,6 +74,9 @@ impl Explain for IngestError {
         match self {
             Self::Source(error) => error.hint(),
             Self::Store(error) => error.hint(),
+            Self::NoSession | Self::Session(_) => {
+                Some("run `footbridge cloudkit import <session.json>`".to_owned())
+            }
             Self::Stopped => None,
         }
     }

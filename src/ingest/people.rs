@@ -59,6 +59,28 @@ impl Ownership {
         }
     }
 
+    /// What is known without a Messages database: the addresses that the archive and the session name, and the region of
+    /// the archive.
+    pub(super) fn of_session(
+        held: &[Handle],
+        held_region: Option<Region>,
+        addresses: &[String],
+        region: Option<Region>,
+    ) -> Self {
+        let counted: Vec<(String, u64)> = addresses.iter().map(|it| (it.clone(), 1)).collect();
+        let none: [(&str, u64); 0] = [];
+        let region = region
+            .or(held_region)
+            .unwrap_or_else(|| detect_region(&counted, &none));
+        let held = held.iter().map(|handle| (handle.to_string(), 0));
+        let written: BTreeMap<String, u64> = held.chain(counted).collect();
+        Self {
+            own: own_handles(&written, region),
+            written,
+            region,
+        }
+    }
+
     /// Adds addresses that messages name, and says whether one of them is new.
     pub(super) fn add(&mut self, addresses: BTreeSet<String>) -> bool {
         let before = self.own.iter().count();

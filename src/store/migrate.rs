@@ -27,7 +27,7 @@ use crate::store::value::StoredConversation;
 use crate::store::value::StoredMessage;
 
 /// The format that this program reads and writes.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 /// The format's number in `meta`: `u32`, little endian.
 const FORMAT_KEY: &str = "format";
@@ -52,7 +52,7 @@ pub(super) fn check(database: &impl ReadableDatabase, path: &Path) -> Result<(),
 pub(super) fn bring_up(database: &Database, path: &Path, now: AppleTime) -> Result<(), StoreError> {
     match found_format(database, path)? {
         Some(FORMAT) => Ok(()),
-        Some(_older) => upgrade(database, now),
+        Some(older) => upgrade(database, older, now),
         None => create(database, now),
     }
 }
@@ -104,15 +104,27 @@ fn found_format(database: &impl ReadableDatabase, path: &Path) -> Result<Option<
     }
 }
 
-/// Brings a file of format 1 up: the rest of the heads is counted, what is held becomes visible to clients, and the texts
-/// of GUIDs that are no UUIDs are found by their keys.
-///
-/// Messages and change log entries stay as they are: their values are upgraded as they are read.
-fn upgrade(database: &Database, now: AppleTime) -> Result<(), StoreError> {
+/// Brings a file of an older format up. Values stay as they are: they are upgraded as they are read. What format 3 added
+/// are tables, which opening them makes.
+fn upgrade(database: &Database, from: u32, now: AppleTime) -> Result<(), StoreError> {
     tracing::info!(format = FORMAT, "bringing the archive to a newer format");
-    let failed = |error| StoreError::from_redb("upgrading", error);
     let tx = begin_write(database)?;
     let mut transaction = Transaction::begin(&tx, now)?;
+    if from == 1 {
+        from_first(&mut transaction)?;
+    }
+    let meta = &mut transaction.tables.meta;
+    meta.insert(FORMAT_KEY, FORMAT.to_le_bytes().as_slice())
+        .map_err(|error| StoreError::from_redb("upgrading", error))?;
+    transaction.finish()?;
+    tx.commit()
+        .map_err(|error| StoreError::from_redb("upgrading", error))
+}
+
+/// What format 2 added: the rest of the heads is counted, what is held becomes visible to clients, and the texts of GUIDs
+/// that are no UUIDs are found by their keys.
+fn from_first(transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
+    let failed = |error| StoreError::from_redb("upgrading", error);
     let mut found = Vec::new();
     for entry in transaction.tables.guid_others.iter().map_err(failed)? {
         found.push(entry.map_err(failed)?.0.value().0.to_owned());
@@ -132,19 +144,14 @@ fn upgrade(database: &Database, now: AppleTime) -> Result<(), StoreError> {
         transaction.pass = PassStep::GoesOn;
         transaction.first_change = ChangeNumber(1);
     }
-    for (row, mut head) in counted_heads(&transaction)? {
+    for (row, mut head) in counted_heads(transaction)? {
         if head.messages > 0 && !is_interrupted {
             // Nobody has a position in the log yet who would have to hear of it.
             head.published = Some(head.last_change);
         }
         *transaction.head(row)? = head;
     }
-    let meta = &mut transaction.tables.meta;
-    meta.insert(FORMAT_KEY, FORMAT.to_le_bytes().as_slice())
-        .map_err(failed)?;
-    transaction.finish()?;
-    tx.commit()
-        .map_err(|error| StoreError::from_redb("upgrading", error))
+    Ok(())
 }
 
 /// The heads of all conversations, as their messages make them.

@@ -12,6 +12,8 @@
 use std::path::PathBuf;
 
 pub(crate) mod chatdb;
+pub(crate) mod cloud_account;
+pub(crate) mod cloud_samples;
 pub(crate) mod damage;
 pub(crate) mod disk;
 pub(crate) mod document;

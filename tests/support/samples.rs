@@ -1,5 +1,6 @@
 //! Samples of every stored type: one with everything in it, one with nothing, and one for each variant of an enum.
 
+use crate::support::cloud_samples::cloud;
 use footbridge::base::ids::AttachmentGuid;
 use footbridge::base::ids::ChangeNumber;
 use footbridge::base::ids::ConversationKey;
@@ -96,7 +97,7 @@ pub(crate) struct Sample {
 type IsValueOf = Box<dyn Fn(&[u8]) -> bool>;
 
 impl Sample {
-    fn new<V: Stored + PartialEq + 'static>(name: impl Into<String>, value: V) -> Self {
+    pub(crate) fn new<V: Stored + PartialEq + 'static>(name: impl Into<String>, value: V) -> Self {
         Self {
             kind: V::KIND,
             name: name.into(),
@@ -122,6 +123,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     samples.extend(attachments());
     samples.extend(ledgers());
     samples.extend(accounts());
+    samples.extend(cloud());
     samples
 }
 

@@ -9,6 +9,7 @@ use footbridge::store::search::Block;
 use footbridge::store::search::decode_postings;
 use footbridge::store::value::AccountData;
 use footbridge::store::value::ChangeEntry;
+use footbridge::store::value::CloudAccount;
 use footbridge::store::value::Device;
 use footbridge::store::value::Failure;
 use footbridge::store::value::Filter;
@@ -24,6 +25,7 @@ use footbridge::store::value::SentEvent;
 use footbridge::store::value::Stored;
 use footbridge::store::value::StoredAttachment;
 use footbridge::store::value::StoredChat;
+use footbridge::store::value::StoredCloudRecord;
 use footbridge::store::value::StoredConversation;
 use footbridge::store::value::StoredKey;
 use footbridge::store::value::StoredMessage;
@@ -33,12 +35,13 @@ use footbridge::store::value::Token;
 use footbridge::store::value::Tombstone;
 use footbridge::store::value::Upload;
 use footbridge::store::value::User;
+use footbridge::store::value::ZoneState;
 
 /// A stored type: its name, and what decodes its bytes.
 pub(crate) type Kind = (&'static str, fn(&[u8]) -> bool);
 
 /// Every stored type. The place in the list is the first byte of an input, so it only ever grows at its end.
-pub(crate) const KINDS: [Kind; 30] = [
+pub(crate) const KINDS: [Kind; 33] = [
     kind::<StoredMessage>(),
     kind::<StoredRecord>(),
     kind::<StoredConversation>(),
@@ -69,6 +72,9 @@ pub(crate) const KINDS: [Kind; 30] = [
     kind::<StoredKey>(),
     kind::<SentEvent>(),
     kind::<Upload>(),
+    kind::<StoredCloudRecord>(),
+    kind::<ZoneState>(),
+    kind::<CloudAccount>(),
 ];
 
 const fn kind<V: Stored>() -> Kind {

@@ -277,7 +277,9 @@ fn back_off(failures: u32, jitter: f64) -> Duration {
     const FIRST: Duration = Duration::from_millis(500);
     const MOST: Duration = Duration::from_secs(30);
     let doubled = FIRST.saturating_mul(1 << failures.saturating_sub(1).min(16));
-    doubled.min(MOST).mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0))
+    doubled
+        .min(MOST)
+        .mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
@@ -311,30 +313,150 @@ mod tests {
         let half = Duration::from_millis(500);
         let ended = |stop| State::Ended(stop);
         let rows: Vec<(State, Event, State, Action)> = vec![
-            (State::Begin, Event::Start { has_keys: true }, State::Asking(Page), Action::Ask(Page)),
-            (State::Begin, Event::Start { has_keys: false }, State::Asking(Zone), Action::Ask(Zone)),
-            (State::Asking(Zone), Event::Described, State::Asking(Page), Action::KeepAndAsk),
-            (State::Asking(Page), Event::Page(Paging::More), State::Asking(Page), Action::StoreAndAsk),
-            (State::Asking(Page), Event::Page(Paging::Last), ended(Stop::CaughtUp), Action::StoreAndEnd),
-            (State::Asking(Page), Event::Page(Paging::SameToken), ended(Stop::TokenUnchanged), Action::StoreAndEnd),
-            (State::Asking(Page), Event::Page(Paging::NoToken), State::Waiting(Page), Action::StoreAndWait(half)),
-            (State::Asking(Page), Event::LacksKey, State::Refreshing, Action::Refresh),
-            (State::Refreshing, Event::Described, State::Asking(Page), Action::OpenAnyway),
-            (State::Refreshing, Event::Failed(Reaction::Permanent), State::Asking(Page), Action::OpenAnyway),
-            (State::Asking(Page), Event::Failed(Reaction::Wait(Some(HINT))), State::Waiting(Page), Action::Wait(HINT)),
-            (State::Asking(Zone), Event::Failed(Reaction::Wait(None)), State::Waiting(Zone), Action::Wait(half)),
-            (State::Waiting(Page), Event::TimeUp, State::Asking(Page), Action::Ask(Page)),
-            (State::Waiting(Zone), Event::TimeUp, State::Asking(Zone), Action::Ask(Zone)),
-            (State::Asking(Page), Event::Failed(Reaction::Authenticate), State::Renewing(Page), Action::Renew),
-            (State::Renewing(Page), Event::Renewed, State::Asking(Page), Action::Ask(Page)),
-            (State::Renewing(Zone), Event::NotRenewed, ended(Stop::Blocked), Action::End),
-            (State::Asking(Page), Event::Failed(Reaction::ResetZone), State::Asking(Page), Action::ResetAndAsk),
-            (State::Asking(Page), Event::Failed(Reaction::RefreshKeys), State::Asking(Zone), Action::Ask(Zone)),
-            (State::Asking(Page), Event::Failed(Reaction::ZoneGone), ended(Stop::Gone), Action::End),
-            (State::Asking(Zone), Event::Failed(Reaction::ZoneGone), ended(Stop::Gone), Action::End),
-            (State::Asking(Page), Event::Failed(Reaction::Permanent), ended(Stop::Errors), Action::End),
-            (State::Asking(Zone), Event::Failed(Reaction::ResetZone), ended(Stop::Errors), Action::End),
-            (State::Asking(Zone), Event::Failed(Reaction::RefreshKeys), ended(Stop::Errors), Action::End),
+            (
+                State::Begin,
+                Event::Start { has_keys: true },
+                State::Asking(Page),
+                Action::Ask(Page),
+            ),
+            (
+                State::Begin,
+                Event::Start { has_keys: false },
+                State::Asking(Zone),
+                Action::Ask(Zone),
+            ),
+            (
+                State::Asking(Zone),
+                Event::Described,
+                State::Asking(Page),
+                Action::KeepAndAsk,
+            ),
+            (
+                State::Asking(Page),
+                Event::Page(Paging::More),
+                State::Asking(Page),
+                Action::StoreAndAsk,
+            ),
+            (
+                State::Asking(Page),
+                Event::Page(Paging::Last),
+                ended(Stop::CaughtUp),
+                Action::StoreAndEnd,
+            ),
+            (
+                State::Asking(Page),
+                Event::Page(Paging::SameToken),
+                ended(Stop::TokenUnchanged),
+                Action::StoreAndEnd,
+            ),
+            (
+                State::Asking(Page),
+                Event::Page(Paging::NoToken),
+                State::Waiting(Page),
+                Action::StoreAndWait(half),
+            ),
+            (
+                State::Asking(Page),
+                Event::LacksKey,
+                State::Refreshing,
+                Action::Refresh,
+            ),
+            (
+                State::Refreshing,
+                Event::Described,
+                State::Asking(Page),
+                Action::OpenAnyway,
+            ),
+            (
+                State::Refreshing,
+                Event::Failed(Reaction::Permanent),
+                State::Asking(Page),
+                Action::OpenAnyway,
+            ),
+            (
+                State::Asking(Page),
+                Event::Failed(Reaction::Wait(Some(HINT))),
+                State::Waiting(Page),
+                Action::Wait(HINT),
+            ),
+            (
+                State::Asking(Zone),
+                Event::Failed(Reaction::Wait(None)),
+                State::Waiting(Zone),
+                Action::Wait(half),
+            ),
+            (
+                State::Waiting(Page),
+                Event::TimeUp,
+                State::Asking(Page),
+                Action::Ask(Page),
+            ),
+            (
+                State::Waiting(Zone),
+                Event::TimeUp,
+                State::Asking(Zone),
+                Action::Ask(Zone),
+            ),
+            (
+                State::Asking(Page),
+                Event::Failed(Reaction::Authenticate),
+                State::Renewing(Page),
+                Action::Renew,
+            ),
+            (
+                State::Renewing(Page),
+                Event::Renewed,
+                State::Asking(Page),
+                Action::Ask(Page),
+            ),
+            (
+                State::Renewing(Zone),
+                Event::NotRenewed,
+                ended(Stop::Blocked),
+                Action::End,
+            ),
+            (
+                State::Asking(Page),
+                Event::Failed(Reaction::ResetZone),
+                State::Asking(Page),
+                Action::ResetAndAsk,
+            ),
+            (
+                State::Asking(Page),
+                Event::Failed(Reaction::RefreshKeys),
+                State::Asking(Zone),
+                Action::Ask(Zone),
+            ),
+            (
+                State::Asking(Page),
+                Event::Failed(Reaction::ZoneGone),
+                ended(Stop::Gone),
+                Action::End,
+            ),
+            (
+                State::Asking(Zone),
+                Event::Failed(Reaction::ZoneGone),
+                ended(Stop::Gone),
+                Action::End,
+            ),
+            (
+                State::Asking(Page),
+                Event::Failed(Reaction::Permanent),
+                ended(Stop::Errors),
+                Action::End,
+            ),
+            (
+                State::Asking(Zone),
+                Event::Failed(Reaction::ResetZone),
+                ended(Stop::Errors),
+                Action::End,
+            ),
+            (
+                State::Asking(Zone),
+                Event::Failed(Reaction::RefreshKeys),
+                ended(Stop::Errors),
+                Action::End,
+            ),
         ];
 
         for (state, event, next, action) in rows {
@@ -419,7 +541,10 @@ mod tests {
             ..at(State::Asking(Page))
         };
 
-        assert_eq!(machine.on(Event::Page(Paging::More), EVENLY), Action::StoreAndEnd);
+        assert_eq!(
+            machine.on(Event::Page(Paging::More), EVENLY),
+            Action::StoreAndEnd
+        );
         assert_eq!(machine.state, State::Ended(Stop::PageCap));
     }
 
@@ -432,7 +557,10 @@ mod tests {
             machine.on(Event::TimeUp, EVENLY);
         }
 
-        assert_eq!(machine.on(Event::Page(Paging::NoToken), EVENLY), Action::StoreAndEnd);
+        assert_eq!(
+            machine.on(Event::Page(Paging::NoToken), EVENLY),
+            Action::StoreAndEnd
+        );
         assert_eq!(machine.state, State::Ended(Stop::Errors));
     }
 }

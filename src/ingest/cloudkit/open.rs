@@ -44,7 +44,7 @@ pub(super) struct Opener {
 #[derive(Default)]
 pub(super) struct Opened {
     pub(super) items: Vec<CloudItem>,
-    /// States of chats among them, and names of records that were deleted: who keeps the chats needs both.
+    /// States of chats among them.
     pub(super) chats: Vec<CloudChat>,
     /// The own addresses that they name.
     pub(super) own: BTreeSet<String>,
@@ -67,18 +67,6 @@ impl Opener {
             preparer: Preparer::default(),
             now,
         }
-    }
-
-    /// Whether a key is missing for one of some changes.
-    pub(super) fn lacks_key(&self, changes: &[Bytes]) -> bool {
-        changes.iter().any(|bytes| {
-            let record = RecordChange::read(bytes.clone());
-            let record = record.ok().and_then(|change| change.record);
-            record.is_some_and(|record| match &self.keys {
-                None => true,
-                Some(keys) => keys.lacks_key(&record),
-            })
-        })
     }
 
     /// Takes other keys.
@@ -213,6 +201,9 @@ fn nameless(bytes: &Bytes) -> RecordName {
             break;
         }
     }
-    #[expect(clippy::expect_used, reason = "the name begins with a question mark: it is not empty")]
+    #[expect(
+        clippy::expect_used,
+        reason = "the name begins with a question mark: it is not empty"
+    )]
     RecordName::parse(&name).expect("not empty")
 }
