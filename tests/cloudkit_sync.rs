@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -24,6 +25,8 @@ use bytes::Bytes;
 use footbridge::app::Archive;
 use footbridge::base::ids::Guid;
 use footbridge::base::ids::RecordName;
+use footbridge::base::time::AppleTime;
+use footbridge::base::time::Clock;
 use footbridge::ingest::cloudkit::Options;
 use footbridge::ingest::cloudkit::Outcome;
 use footbridge::ingest::cloudkit::Report;
@@ -53,6 +56,7 @@ use crate::support::cloud_account::vector_json;
 use crate::support::history;
 use crate::support::history::CLOCK;
 use crate::support::history::MINUTE;
+use crate::support::history::NOW;
 use crate::support::history::START;
 use crate::support::history::assert_sound;
 use crate::support::history::export;
@@ -74,6 +78,21 @@ fn syncing(store: &Store, account: &Account) -> Sync<Account> {
         account.clone(),
         Options::default(),
     )
+}
+
+/// Half an hour and a minute later each time it is looked at: what waits for its time is always due.
+struct Later(AtomicI64);
+
+impl Clock for Later {
+    fn now(&self) -> AppleTime {
+        let step = 31 * MINUTE;
+        AppleTime::from_nanos(self.0.fetch_add(step, Ordering::Relaxed))
+    }
+}
+
+fn syncing_later(store: &Store, account: &Account) -> Sync<Account> {
+    let clock = Arc::new(Later(AtomicI64::new(NOW.nanos())));
+    Sync::new(store.clone(), clock, account.clone(), Options::default())
 }
 
 async fn pass(sync: &mut Sync<Account>) -> Report {
@@ -415,7 +434,7 @@ async fn whatever_goes_wrong_the_archive_ends_as_if_nothing_had() {
             })
         });
         let mut roll = dice(seed + 1_000);
-        let mut sync = syncing(&store, &account);
+        let mut sync = syncing_later(&store, &account);
         let mut passes = 0;
         loop {
             passes += 1;
@@ -427,7 +446,7 @@ async fn whatever_goes_wrong_the_archive_ends_as_if_nothing_had() {
                 let going =
                     tokio::time::timeout(until, sync.pass(&stop, &|_| ControlFlow::Continue(())));
                 if going.await.is_err() {
-                    sync = syncing(&store, &account);
+                    sync = syncing_later(&store, &account);
                 }
                 continue;
             }

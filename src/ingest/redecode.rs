@@ -1,5 +1,7 @@
 //! Decodes stored records again, with no need of their source: after an upgrade, or because the owner asks.
 
+use crate::apple::session::Keychain;
+use crate::apple::session::Session;
 use crate::base::ids::RowId;
 use crate::decode::chatdb::DECODER_VERSION;
 use crate::decode::chatdb::Directory;
@@ -8,6 +10,8 @@ use crate::ingest::IngestError;
 use crate::ingest::OnProgress;
 use crate::ingest::Phase;
 use crate::ingest::Progress;
+use crate::ingest::cloudkit::Again;
+use crate::ingest::cloudkit::again;
 use crate::ingest::pipeline;
 use crate::ingest::report;
 use crate::model::record::SourceKind;
@@ -35,7 +39,8 @@ pub enum Redecode {
     All,
 }
 
-/// Decodes stored records again and stores what comes out differently. Files are left as they are known.
+/// Decodes stored records again, those of CloudKit too, and stores what comes out differently. What is sealed is opened
+/// with the keys that are imported. Files are left as they are known.
 ///
 /// # Errors
 ///
@@ -79,7 +84,24 @@ pub fn redecode(
     pipeline::run(read, decode_again, |page| {
         Ok(writer.send(page, SourceKind::ChatDb, DECODER_VERSION)?)
     })?;
-    Ok(writer.flush()?)
+    let mut tally = writer.flush()?;
+    drop(writer);
+    let which = match which {
+        Redecode::Outdated => Again::Outdated,
+        Redecode::Quarantined => Again::Sealed,
+        Redecode::All => Again::All,
+    };
+    tally += again(store, which, &keychain(&snapshot)?)?;
+    Ok(tally)
+}
+
+/// The keys that are imported; none where none are.
+fn keychain(snapshot: &Snapshot) -> Result<Keychain, IngestError> {
+    let Some(account) = snapshot.cloud_account()? else {
+        return Ok(Keychain::default());
+    };
+    let session = Session::decode(account.session.expose())?;
+    Ok(Keychain::read(&session.items))
 }
 
 fn directory(snapshot: &Snapshot) -> Result<Directory, StoreError> {

@@ -336,9 +336,11 @@ impl Transaction<'_> {
         };
         for source in &old.sources {
             if !new.sources.contains(source) {
-                new.sources.insert(0, *source);
+                new.sources.push(*source);
             }
         }
+        // In one order, whichever source spoke last.
+        new.sources.sort_unstable();
         if new == *old && !files_changed {
             self.tally.refreshed += 1;
             return Ok(false);

@@ -14,11 +14,13 @@ use footbridge::base::ids::ChangeToken;
 use footbridge::base::ids::RecordName;
 use footbridge::base::ids::ZoneName;
 use footbridge::base::secret::Secret;
+use footbridge::codec::cloudkit::Date;
 use footbridge::codec::cloudkit::Field;
 use footbridge::codec::cloudkit::Named;
 use footbridge::codec::cloudkit::Record;
 use footbridge::codec::cloudkit::RecordChange;
 use footbridge::codec::cloudkit::RecordIdentifier;
+use footbridge::codec::cloudkit::RecordTimes;
 use footbridge::codec::cloudkit::Value;
 use footbridge::codec::cloudkit::Zone;
 use footbridge::codec::cloudkit::ZoneIdentifier;
@@ -375,6 +377,12 @@ pub(crate) fn record(zone: CloudZone, name: &str, kind: &str, fields: Vec<(&str,
         identifier: Some(identifier),
         kind: Some(Named::new(kind)),
         fields: fields.collect(),
+        times: Some(RecordTimes {
+            created: None,
+            modified: Some(Date {
+                seconds: Some(760_000_000.0),
+            }),
+        }),
         ..Record::default()
     };
     change(zone, name, Some(record))

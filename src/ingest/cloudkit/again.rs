@@ -6,7 +6,6 @@ use bytes::Bytes;
 use crate::apple::session::Keychain;
 use crate::apple::zone::ZoneKeys;
 use crate::base::ids::RecordName;
-use crate::base::time::AppleTime;
 use crate::codec::cloudkit::Zone;
 use crate::decode::cloudkit::DECODER_VERSION;
 use crate::ingest::IngestError;
@@ -42,12 +41,7 @@ pub enum Again {
 /// # Errors
 ///
 /// When the store cannot be read or written.
-pub fn again(
-    store: &Store,
-    which: Again,
-    keychain: &Keychain,
-    now: AppleTime,
-) -> Result<Tally, IngestError> {
+pub fn again(store: &Store, which: Again, keychain: &Keychain) -> Result<Tally, IngestError> {
     let snapshot = store.snapshot()?;
     let mut feed = Feed::new(&snapshot, &[], None)?;
     let writer = store.writer(Pace::IMPORT);
@@ -57,7 +51,7 @@ pub fn again(
             .protection
             .as_ref()
             .and_then(|zone| keys_of(&zone.0, keychain));
-        let mut opener = feed.opener(zone, keys, now);
+        let mut opener = feed.opener(zone, keys);
         let mut after: Option<RecordName> = None;
         loop {
             let records = snapshot.cloud_records_after(zone, after.as_ref(), BATCH)?;

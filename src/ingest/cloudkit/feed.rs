@@ -1,7 +1,8 @@
 //! Pages for the store: what was opened, with the conversations that follow from it and what is new about the owner.
 
+use std::collections::BTreeSet;
+
 use crate::apple::zone::ZoneKeys;
-use crate::base::time::AppleTime;
 use crate::decode::chatdb::Directory;
 use crate::decode::cloudkit::Decoder;
 use crate::ingest::cloudkit::chats::Chats;
@@ -14,6 +15,7 @@ use crate::store::Page;
 use crate::store::Snapshot;
 use crate::store::StoreError;
 use crate::store::cloud::CloudContent;
+use crate::store::cloud::CloudItem;
 use crate::store::cloud::CloudPage;
 use crate::store::cloud::ZoneStep;
 
@@ -41,8 +43,8 @@ impl Feed {
             region: people.region,
         };
         Ok(Self {
+            is_owner_new: people.own.iter().any(|handle| !held.contains(handle)),
             people,
-            is_owner_new: held.is_empty(),
             chats: Chats::held(snapshot, &mut Decoder::new(directory))?,
         })
     }
@@ -50,26 +52,23 @@ impl Feed {
     /// A page of a zone.
     pub(super) fn page(&mut self, zone: CloudZone, opened: Opened, step: ZoneStep) -> Page {
         let is_new = self.people.add(opened.own);
-        let mut has_chats = !opened.chats.is_empty();
+        let has_chats = !opened.chats.is_empty();
         for chat in opened.chats {
             self.chats.add(chat);
         }
-        if zone == CloudZone::Chats {
-            for item in &opened.items {
-                if let CloudContent::Deleted = item.content {
-                    self.chats.remove(item.name.as_str());
-                    has_chats = true;
-                }
-            }
-        }
         self.is_owner_new |= is_new;
+        let conversations = if has_chats {
+            self.chats.changed(&self.people)
+        } else {
+            Vec::new()
+        };
+        if zone == CloudZone::Chats {
+            // Only now: what was deleted in the page in which it came was a conversation too.
+            self.forget_deleted(&opened.items);
+        }
         Page {
             owner: is_new.then(|| self.people.owner()),
-            conversations: if has_chats {
-                self.chats.changed(&self.people)
-            } else {
-                Vec::new()
-            },
+            conversations,
             cloud: Some(CloudPage {
                 zone,
                 items: opened.items,
@@ -77,6 +76,25 @@ impl Feed {
             }),
             unfinished: true,
             ..Page::default()
+        }
+    }
+
+    /// Forgets states whose last change is that they were deleted.
+    fn forget_deleted(&mut self, items: &[CloudItem]) {
+        let mut gone = BTreeSet::new();
+        for item in items {
+            match item.content {
+                CloudContent::Deleted => gone.insert(item.name.as_str()),
+                CloudContent::Chat { .. } => gone.remove(item.name.as_str()),
+                CloudContent::Message { .. }
+                | CloudContent::File { .. }
+                | CloudContent::Foreign(_)
+                | CloudContent::MissingKey { .. }
+                | CloudContent::Unreadable { .. } => false,
+            };
+        }
+        for name in gone {
+            self.chats.remove(name);
         }
     }
 
@@ -95,8 +113,7 @@ impl Feed {
 
     /// The first page of a pass: who the owner is, if nobody said so yet.
     pub(super) fn first(&self) -> Option<Page> {
-        let is_known = self.people.own.iter().next().is_some();
-        (self.is_owner_new && is_known).then(|| Page {
+        self.is_owner_new.then(|| Page {
             owner: Some(self.people.owner()),
             unfinished: true,
             ..Page::default()
@@ -114,10 +131,10 @@ impl Feed {
     }
 
     /// Opens changes of a zone.
-    pub(super) fn opener(&self, zone: CloudZone, keys: Option<ZoneKeys>, now: AppleTime) -> Opener {
+    pub(super) fn opener(&self, zone: CloudZone, keys: Option<ZoneKeys>) -> Opener {
         let directory = Directory {
             region: self.people.region,
         };
-        Opener::new(zone, keys, directory, now)
+        Opener::new(zone, keys, directory)
     }
 }

@@ -11,7 +11,6 @@ use sha2::Sha256;
 use crate::apple::zone::RecordError;
 use crate::apple::zone::ZoneKeys;
 use crate::base::ids::RecordName;
-use crate::base::time::AppleTime;
 use crate::codec::cloudkit::RecordChange;
 use crate::decode::chatdb::Directory;
 use crate::decode::cloudkit;
@@ -37,7 +36,6 @@ pub(super) struct Opener {
     keys: Option<ZoneKeys>,
     decoder: Decoder,
     preparer: Preparer,
-    now: AppleTime,
 }
 
 /// What was opened.
@@ -54,18 +52,12 @@ pub(super) struct Opened {
 
 impl Opener {
     /// With the keys of a zone, if they are held.
-    pub(super) fn new(
-        zone: CloudZone,
-        keys: Option<ZoneKeys>,
-        people: Directory,
-        now: AppleTime,
-    ) -> Self {
+    pub(super) fn new(zone: CloudZone, keys: Option<ZoneKeys>, people: Directory) -> Self {
         Self {
             zone,
             keys,
             decoder: Decoder::new(people),
             preparer: Preparer::default(),
-            now,
         }
     }
 
@@ -150,7 +142,8 @@ impl Opener {
                 if found.is_recoverable {
                     // Since when it lies there the record does not say, but it came there when it was deleted.
                     let since = found.record.modified.or(found.record.created);
-                    change.message.times.deleted = Some(since.unwrap_or(self.now));
+                    let since = since.or(change.message.times.sent);
+                    change.message.times.deleted = Some(since.unwrap_or_default());
                 }
                 let prepared = self
                     .preparer

@@ -12,13 +12,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::apple::session::Keychain;
 use crate::apple::session::Session;
+use crate::apple::zone::ZoneKeys;
 use crate::base::ids::ChangeToken;
 use crate::base::ids::ZoneName;
 use crate::base::limits::CLOUD_COMMIT_RECORDS;
 use crate::base::limits::CLOUD_GONE_RETRY;
 use crate::base::limits::CLOUD_SESSION_POLL;
 use crate::base::limits::CLOUD_STALL;
-use crate::base::limits::IMPORT_WAIT;
+use crate::base::limits::GROUP_WAIT;
 use crate::base::limits::RECENTLY_DELETED_BOX;
 use crate::base::limits::RECENTLY_DELETED_EVERY;
 use crate::base::limits::RECENTLY_DELETED_RETRY;
@@ -51,6 +52,7 @@ use crate::source::cloudkit::ChangesPage;
 use crate::source::cloudkit::ChangesRequest;
 use crate::source::cloudkit::Cloud;
 use crate::source::cloudkit::CloudError;
+use crate::source::cloudkit::Reaction;
 use crate::store::Pace;
 use crate::store::Page;
 use crate::store::Store;
@@ -85,7 +87,7 @@ impl Default for Options {
             region: None,
             pace: Pace {
                 rows: CLOUD_COMMIT_RECORDS,
-                wait: IMPORT_WAIT,
+                wait: GROUP_WAIT,
             },
         }
     }
@@ -333,8 +335,7 @@ impl<C: Connect> Sync<C> {
             Again::Sealed
         };
         let (store, keychain) = (self.store.clone(), Arc::clone(&line.keychain));
-        let now = self.clock.now();
-        off_thread(move || again(&store, which, &keychain, now)).await?
+        off_thread(move || again(&store, which, &keychain)).await?
     }
 
     /// Reads a zone from the stored position to its end, as the machine says.
@@ -384,7 +385,7 @@ impl<C: Connect> Sync<C> {
                 closed: 0,
             },
             token: state.position(),
-            opener: pass.opener(zone, keys, self.clock.now()),
+            opener: pass.opener(zone, keys),
             page: None,
             opened: None,
             described: None,
@@ -478,13 +479,8 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    fn opener(
-        &self,
-        zone: CloudZone,
-        keys: Option<crate::apple::zone::ZoneKeys>,
-        now: AppleTime,
-    ) -> Option<Opener> {
-        Some(self.feed.as_ref()?.opener(zone, keys, now))
+    fn opener(&self, zone: CloudZone, keys: Option<ZoneKeys>) -> Option<Opener> {
+        Some(self.feed.as_ref()?.opener(zone, keys))
     }
 
     /// Hands a page to the writer, waiting elsewhere while too much waits already.
@@ -571,7 +567,7 @@ impl Reading {
     fn stalled(&mut self) -> Event {
         "iCloud did not answer at all".clone_into(&mut self.reason);
         tracing::warn!(zone = self.zone().name(), "iCloud did not answer");
-        Event::Failed(crate::source::cloudkit::Reaction::Wait(None))
+        Event::Failed(Reaction::Wait(None))
     }
 
     /// What the page in hand says of what comes after it.
