@@ -320,10 +320,13 @@ async fn when_keys_arrive_later_their_records_appear_without_a_download() {
         "{report:?}"
     );
     assert_sound(&store.snapshot().unwrap());
-    assert_eq!(
+    let (found, expected) = (
         lines_without_arrival(&store),
-        lines_without_arrival(&undisturbed)
+        lines_without_arrival(&undisturbed),
     );
+    let difference = found.iter().zip(&expected).find(|(a, b)| a != b);
+    assert_eq!(difference, None);
+    assert_eq!(found.len(), expected.len());
     let held = |store: &Store| store.snapshot().unwrap().quarantine().unwrap().len();
     assert_eq!(held(&store), held(&undisturbed));
 }

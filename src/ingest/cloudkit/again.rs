@@ -1,24 +1,31 @@
 //! What is held, once more: records that no key opened, when other keys are held; every record, when the decoder is another.
 //! Nothing is fetched for it.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use bytes::Bytes;
 
 use crate::apple::session::Keychain;
 use crate::apple::zone::ZoneKeys;
 use crate::base::ids::RecordName;
+use crate::base::ids::RowId;
 use crate::codec::cloudkit::Zone;
 use crate::decode::cloudkit::DECODER_VERSION;
 use crate::ingest::IngestError;
 use crate::ingest::cloudkit::feed::Feed;
 use crate::ingest::cloudkit::open::Opened;
+use crate::ingest::cloudkit::open::Opener;
 use crate::model::record::CloudZone;
 use crate::model::record::SourceKind;
 use crate::store::Pace;
 use crate::store::Page;
+use crate::store::Snapshot;
 use crate::store::Store;
 use crate::store::Tally;
 use crate::store::Writer;
 use crate::store::cloud::CloudContent;
+use crate::store::cloud::CloudPlace;
 use crate::store::cloud::ZoneStep;
 use crate::store::value::StoredCloudRecord;
 
@@ -45,28 +52,34 @@ pub fn again(store: &Store, which: Again, keychain: &Keychain) -> Result<Tally, 
     let snapshot = store.snapshot()?;
     let mut feed = Feed::new(&snapshot, &[], None)?;
     let writer = store.writer(Pace::IMPORT);
-    for zone in CloudZone::ALL {
-        let state = snapshot.zone(zone)?;
-        let keys = state
-            .protection
-            .as_ref()
-            .and_then(|zone| keys_of(&zone.0, keychain));
-        let mut opener = feed.opener(zone, keys);
-        let mut after: Option<RecordName> = None;
-        loop {
-            let records = snapshot.cloud_records_after(zone, after.as_ref(), BATCH)?;
-            let Some((_, last, _)) = records.last() else {
-                break;
+    let mut openers: BTreeMap<CloudZone, Opener> = BTreeMap::new();
+    let mut records = Records::new(&snapshot, which)?;
+    while let Some(batch) = records.next()? {
+        for run in batch.chunk_by(|a, b| a.record.zone == b.record.zone) {
+            let name = run.first().map(|held| held.record.zone.as_str());
+            let Some(zone) = CloudZone::ALL
+                .into_iter()
+                .find(|it| Some(it.name()) == name)
+            else {
+                continue;
             };
-            after = Some(last.clone());
-            let mut opened = Opened::default();
-            for (_, name, held) in records {
-                if !is_wanted(&held, which) {
-                    continue;
+            let opener = match openers.entry(zone) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let state = snapshot.zone(zone)?.protection;
+                    let keys = state.and_then(|zone| keys_of(&zone.0, keychain));
+                    new.insert(feed.opener(zone, keys))
                 }
-                match held.raw {
-                    Some(raw) => opener.open_one(&Bytes::from(raw.0), &mut opened)?,
-                    None => opener.decode(name, held.record, None, &mut opened)?,
+            };
+            let mut opened = Opened::default();
+            for held in run.iter().filter(|held| is_wanted(held, which)) {
+                let name = RecordName::parse(&held.record.name);
+                match (&held.raw, name) {
+                    (Some(raw), _) => opener.open_one(&Bytes::from(raw.0.clone()), &mut opened)?,
+                    (None, Some(name)) => {
+                        opener.decode(name, held.record.clone(), None, &mut opened)?;
+                    }
+                    (None, None) => {}
                 }
             }
             opened.items.retain(|item| is_open(&item.content));
@@ -76,6 +89,51 @@ pub fn again(store: &Store, which: Again, keychain: &Keychain) -> Result<Tally, 
         }
     }
     Ok(writer.flush()?)
+}
+
+/// Records in the order in which they arrived, batch by batch.
+enum Records<'s> {
+    /// Those in quarantine.
+    Listed(&'s Snapshot, std::vec::IntoIter<RowId>),
+    /// All behind a place.
+    Behind(&'s Snapshot, CloudPlace),
+}
+
+impl<'s> Records<'s> {
+    fn new(snapshot: &'s Snapshot, which: Again) -> Result<Self, IngestError> {
+        Ok(match which {
+            Again::Sealed => {
+                let listed = snapshot.quarantine()?.into_iter();
+                let ids: Vec<RowId> = listed.map(|(id, _)| id).collect();
+                Self::Listed(snapshot, ids.into_iter())
+            }
+            Again::Outdated | Again::All => Self::Behind(snapshot, CloudPlace::default()),
+        })
+    }
+
+    fn next(&mut self) -> Result<Option<Vec<StoredCloudRecord>>, IngestError> {
+        let mut batch = Vec::new();
+        match self {
+            Self::Listed(snapshot, ids) => {
+                if ids.as_slice().is_empty() {
+                    return Ok(None);
+                }
+                for id in ids.by_ref().take(BATCH) {
+                    batch.extend(snapshot.cloud_record(id)?);
+                }
+            }
+            Self::Behind(snapshot, place) => {
+                for (next, record) in snapshot.cloud_records_behind(*place, BATCH)? {
+                    *place = next;
+                    batch.push(record);
+                }
+                if batch.is_empty() {
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(batch))
+    }
 }
 
 /// The keys of a zone as the server described it, if one of ours opens them.

@@ -42,8 +42,9 @@ impl Feed {
         let directory = Directory {
             region: people.region,
         };
+        let is_owner_new = people.own.iter().any(|handle| !held.contains(handle));
         Ok(Self {
-            is_owner_new: people.own.iter().any(|handle| !held.contains(handle)),
+            is_owner_new,
             people,
             chats: Chats::held(snapshot, &mut Decoder::new(directory))?,
         })

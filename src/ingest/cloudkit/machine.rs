@@ -308,6 +308,7 @@ mod tests {
     }
 
     /// Every row of the table that does not depend on what was before.
+    #[expect(clippy::too_many_lines, reason = "a table")]
     #[test]
     fn every_row_of_the_table_holds() {
         let half = Duration::from_millis(500);

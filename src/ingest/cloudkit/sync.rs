@@ -144,6 +144,8 @@ pub struct Sync<C: Connect> {
     connect: C,
     options: Options,
     line: Option<Line<C::Cloud>>,
+    /// The import whose keys were tried on everything that is sealed.
+    tried: Option<u32>,
 }
 
 /// A session in use.
@@ -175,6 +177,7 @@ impl<C: Connect> Sync<C> {
             connect,
             options,
             line: None,
+            tried: None,
         }
     }
 
@@ -197,7 +200,7 @@ impl<C: Connect> Sync<C> {
         loop {
             let report = self.pass(stop, on_page).await?;
             on_pass(&report);
-            match schedule.next(report.outcome, random()?) {
+            match schedule.next(report.outcome, random()) {
                 Next::Never => return Ok(()),
                 Next::After(wait) => {
                     let wait = self.line()?.cloud.delay(wait);
@@ -231,15 +234,14 @@ impl<C: Connect> Sync<C> {
         stop: &CancellationToken,
         on_page: OnPage<'_>,
     ) -> Result<Report, IngestError> {
-        let had_line = self.line.is_some();
-        let is_other = self.renew()?;
+        self.renew()?;
         let line = self.line()?;
         let mut report = Report {
             outcome: Outcome::Complete,
             zones: Vec::new(),
             tally: Tally::default(),
         };
-        if is_other || !had_line {
+        if self.tried != Some(line.imports) {
             report.tally += self.look_again(&line).await?;
         }
         let snapshot = self.store.snapshot()?;
@@ -248,6 +250,7 @@ impl<C: Connect> Sync<C> {
             feed: Some(Feed::new(&snapshot, &line.handles, self.options.region)?),
             writer: Arc::new(self.store.writer(self.options.pace)),
             on_page,
+            is_stopped: false,
         };
         drop(snapshot);
         if let Some(first) = pass.feed.as_ref().and_then(Feed::first) {
@@ -258,6 +261,7 @@ impl<C: Connect> Sync<C> {
             if !is_due(zone, &state, self.clock.now()) {
                 continue;
             }
+            let was_new = state.pages == 0;
             let found = self.zone(&mut pass, zone, state, stop).await?;
             report.tally += pass.flush().await?;
             tracing::info!(
@@ -268,7 +272,18 @@ impl<C: Connect> Sync<C> {
                 ended = ?found.ended,
                 "zone read"
             );
-            report.outcome = worse(report.outcome, verdict(zone, &found.ended, stop));
+            if zone == CloudZone::Messages && was_new && found.changes == found.closed {
+                // No success to be silent about (SC-7).
+                tracing::warn!(
+                    closed = found.closed,
+                    "the first pass brought no message: are the keys of Messages imported?"
+                );
+            }
+            report.outcome = if pass.is_stopped {
+                Outcome::Cancelled
+            } else {
+                worse(report.outcome, verdict(zone, &found.ended, stop))
+            };
             report.zones.push(found);
             match report.outcome {
                 Outcome::Complete | Outcome::Degraded => {}
@@ -283,9 +298,9 @@ impl<C: Connect> Sync<C> {
             pass.send(end_of_pass()).await?;
         }
         report.tally += pass.flush().await?;
-        if report.zones.iter().any(|zone| zone.closed > 0) {
-            // A key can have come with a later page.
-            let line = self.line()?;
+        let line = self.line()?;
+        if self.tried != Some(line.imports) || report.zones.iter().any(|zone| zone.closed > 0) {
+            // Keys can have come in the midst of the pass.
             report.tally += self.look_again(&line).await?;
         }
         Ok(report)
@@ -322,7 +337,8 @@ impl<C: Connect> Sync<C> {
     }
 
     /// Opens what is sealed, and decodes what another version decoded.
-    async fn look_again(&self, line: &Line<C::Cloud>) -> Result<Tally, IngestError> {
+    async fn look_again(&mut self, line: &Line<C::Cloud>) -> Result<Tally, IngestError> {
+        self.tried = Some(line.imports);
         let snapshot = self.store.snapshot()?;
         let before = snapshot.cursor(SourceKind::CloudKit)?;
         let is_outdated = before.is_some_and(|cursor| cursor.inputs != inputs());
@@ -376,28 +392,14 @@ impl<C: Connect> Sync<C> {
             .as_ref()
             .and_then(|zone| keys_of(&zone.0, &line.keychain));
         let has_keys = keys.is_some();
-        let mut reading = Reading {
-            report: ZoneReport {
-                zone,
-                ended: Ended::Never,
-                pages: 0,
-                changes: 0,
-                closed: 0,
-            },
-            token: state.position(),
-            opener: pass.opener(zone, keys),
-            page: None,
-            opened: None,
-            described: None,
-            reason: String::new(),
-        };
+        let mut reading = Reading::new(zone, state.position(), pass.opener(zone, keys));
         let mut machine = Machine::new();
         let mut event = Event::Start { has_keys };
         loop {
             if stop.is_cancelled() {
                 event = Event::Cancelled;
             }
-            let action = machine.on(event, random()?);
+            let action = machine.on(event, random());
             event = match action {
                 Action::Ask(Question::Zone) | Action::Refresh => {
                     reading.ask_zone(&*line.cloud, stop).await
@@ -424,7 +426,8 @@ impl<C: Connect> Sync<C> {
                     Event::Page(reading.paging())
                 }
                 Action::StoreAndAsk => {
-                    if reading.store(pass).await?.is_break() {
+                    reading.store(pass).await?;
+                    if pass.is_stopped {
                         Event::Cancelled
                     } else {
                         reading
@@ -433,7 +436,7 @@ impl<C: Connect> Sync<C> {
                     }
                 }
                 Action::StoreAndWait(wait) => {
-                    let _told = reading.store(pass).await?;
+                    reading.store(pass).await?;
                     pause(line.cloud.delay(wait), stop).await
                 }
                 Action::Wait(wait) => pause(line.cloud.delay(wait), stop).await,
@@ -454,7 +457,7 @@ impl<C: Connect> Sync<C> {
                     }
                 }
                 Action::StoreAndEnd => {
-                    let _told = reading.store(pass).await?;
+                    reading.store(pass).await?;
                     break;
                 }
                 Action::End | Action::None => break,
@@ -476,6 +479,8 @@ struct Pass<'a> {
     feed: Option<Feed>,
     writer: Arc<Writer>,
     on_page: OnPage<'a>,
+    /// Whether who is told of pages wants no more.
+    is_stopped: bool,
 }
 
 impl Pass<'_> {
@@ -512,6 +517,24 @@ struct Reading {
 }
 
 impl Reading {
+    fn new(zone: CloudZone, token: Option<ChangeToken>, opener: Option<Opener>) -> Self {
+        Self {
+            report: ZoneReport {
+                zone,
+                ended: Ended::Never,
+                pages: 0,
+                changes: 0,
+                closed: 0,
+            },
+            token,
+            opener,
+            page: None,
+            opened: None,
+            described: None,
+            reason: String::new(),
+        }
+    }
+
     fn zone(&self) -> CloudZone {
         self.report.zone
     }
@@ -613,9 +636,9 @@ impl Reading {
     }
 
     /// Hands the page in hand to the writer, with the position behind it.
-    async fn store(&mut self, pass: &mut Pass<'_>) -> Result<ControlFlow<()>, IngestError> {
+    async fn store(&mut self, pass: &mut Pass<'_>) -> Result<(), IngestError> {
         let (Some(page), Some(opened)) = (self.page.take(), self.opened.take()) else {
-            return Ok(ControlFlow::Continue(()));
+            return Ok(());
         };
         self.report.pages += 1;
         self.report.changes += opened.items.len() as u64;
@@ -634,7 +657,8 @@ impl Reading {
             pass.feed = Some(feed);
             sent?;
         }
-        Ok((pass.on_page)(&self.report))
+        pass.is_stopped |= (pass.on_page)(&self.report).is_break();
+        Ok(())
     }
 }
 
@@ -776,10 +800,12 @@ fn end_of_pass() -> Page {
     }
 }
 
-/// A number from 0 to 1, to spread waits.
-fn random() -> Result<f64, IngestError> {
-    let mut byte = [0];
-    getrandom::fill(&mut byte).map_err(|_none| IngestError::Stopped)?;
+/// A number from 0 to 1, to spread waits; the middle where no random one is to be had.
+fn random() -> f64 {
+    let mut byte = [0x7f];
+    if getrandom::fill(&mut byte).is_err() {
+        return 0.5;
+    }
     let [byte] = byte;
-    Ok(f64::from(byte) / f64::from(u8::MAX))
+    f64::from(byte) / f64::from(u8::MAX)
 }

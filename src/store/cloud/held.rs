@@ -26,6 +26,10 @@ const ACCOUNT: u8 = 0;
 /// A record with the id and the name under which it is filed.
 pub type NamedRecord = (RowId, RecordName, StoredCloudRecord);
 
+/// A place in the order in which records of CloudKit arrived; the default is before the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CloudPlace(RowId, u8);
+
 impl ZoneState {
     /// The position behind the last page that is stored.
     pub fn position(&self) -> Option<ChangeToken> {
@@ -127,6 +131,42 @@ impl Snapshot {
             })?;
             if let Some(name) = RecordName::parse(key.value().1) {
                 found.push((id, name, record));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Records behind a place, in the order in which they arrived, at most some of them.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn cloud_records_behind(
+        &self,
+        place: CloudPlace,
+        limit: usize,
+    ) -> Result<Vec<(CloudPlace, StoredCloudRecord)>, StoreError> {
+        use std::ops::Bound;
+
+        let failed = |error| StoreError::from_redb("reading", error);
+        let bounds = (Bound::Excluded((place.0.0, place.1)), Bound::Unbounded);
+        let mut found = Vec::new();
+        for entry in self
+            .tables
+            .records()?
+            .range::<(u64, u8)>(bounds)
+            .map_err(failed)?
+        {
+            if found.len() == limit {
+                break;
+            }
+            let (key, bytes) = entry.map_err(failed)?;
+            let (id, number) = key.value();
+            if number >= THERE {
+                found.push((
+                    CloudPlace(RowId(id), number),
+                    value("records", bytes.value())?,
+                ));
             }
         }
         Ok(found)

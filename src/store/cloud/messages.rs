@@ -1,6 +1,7 @@
 //! Messages of CloudKit: where they belong, and the conversations that come into being with them.
 
 use crate::base::ids::ConversationKey;
+use crate::base::ids::Guid;
 use crate::base::ids::Handle;
 use crate::base::ids::RowId;
 use crate::model::change::Placement;
@@ -9,7 +10,9 @@ use crate::model::conversation::Conversation;
 use crate::model::conversation::ConversationChange;
 use crate::model::conversation::ConversationKind;
 use crate::model::conversation::Filed;
+use crate::model::record::CloudZone;
 use crate::model::record::SourceKind;
+use crate::store::cloud::THERE;
 use crate::store::error::StoreError;
 use crate::store::messages::Origin;
 use crate::store::prepared::Prepared;
@@ -47,6 +50,24 @@ impl Transaction<'_> {
         }
         let source = SourceKind::CloudKit;
         self.apply_message(prepared, Origin { source, decoder })
+    }
+
+    /// The message of a record of what was deleted lately, if it has a record of what is or was there: that one says what
+    /// it is, whichever comes first, and this one only that it was deleted.
+    pub(super) fn kept_elsewhere(
+        &self,
+        zone: CloudZone,
+        guid: &Guid,
+    ) -> Result<Option<RowId>, StoreError> {
+        if !zone.is_recently_deleted() {
+            return Ok(None);
+        }
+        for row in self.messages_with(guid)? {
+            if self.cloud_record(row, THERE)?.is_some() {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
     }
 
     fn is_placed_by_chat_db(&mut self, rows: &[RowId]) -> Result<bool, StoreError> {

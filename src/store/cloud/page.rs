@@ -203,7 +203,10 @@ impl Transaction<'_> {
                 let deleted = record.modified.or(record.created);
                 let guid = prepared.outline.guid.clone();
                 let before = self.rows_handed_out();
-                let row = self.apply_cloud_message(*prepared, decoder)?;
+                let row = match self.kept_elsewhere(zone, &guid)? {
+                    Some(row) => row,
+                    None => self.apply_cloud_message(*prepared, decoder)?,
+                };
                 self.file(filing, Became::Message(row), record, Vec::new())?;
                 self.claim_files(row, &guid)?;
                 if row >= before {

@@ -214,6 +214,11 @@ impl Transaction<'_> {
         if let Became::Message(_) = stored.became {
             return Ok(());
         }
+        let reasons = if reasons.is_empty() && stored.is_closed() {
+            vec!["nothing of it can be read".to_owned()]
+        } else {
+            reasons
+        };
         if reasons.is_empty() {
             let removed = self.tables.quarantine.remove(id.0);
             return removed
