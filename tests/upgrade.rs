@@ -157,7 +157,7 @@ fn a_file_of_a_newer_format_is_refused_and_left_as_it_is() {
     drop(database);
 
     assert_refused(&path, |error| {
-        matches!(error, StoreError::Newer { found: 3, known: 2 })
+        matches!(error, StoreError::Newer { found: 4, known: 3 })
     });
 }
 
