@@ -23,6 +23,7 @@ use crate::base::limits::GROUP_WAIT;
 use crate::base::limits::RECENTLY_DELETED_BOX;
 use crate::base::limits::RECENTLY_DELETED_EVERY;
 use crate::base::limits::RECENTLY_DELETED_RETRY;
+use crate::base::random;
 use crate::base::time::AppleTime;
 use crate::base::time::Clock;
 use crate::decode::cloudkit::DECODER_VERSION;
@@ -200,7 +201,7 @@ impl<C: Connect> Sync<C> {
         loop {
             let report = self.pass(stop, on_page).await?;
             on_pass(&report);
-            match schedule.next(report.outcome, random()) {
+            match schedule.next(report.outcome, jitter()) {
                 Next::Never => return Ok(()),
                 Next::After(wait) => {
                     let wait = self.line()?.cloud.delay(wait);
@@ -399,7 +400,7 @@ impl<C: Connect> Sync<C> {
             if stop.is_cancelled() {
                 event = Event::Cancelled;
             }
-            let action = machine.on(event, random());
+            let action = machine.on(event, jitter());
             event = match action {
                 Action::Ask(Question::Zone) | Action::Refresh => {
                     reading.ask_zone(&*line.cloud, stop).await
@@ -801,11 +802,9 @@ fn end_of_pass() -> Page {
 }
 
 /// A number from 0 to 1, to spread waits; the middle where no random one is to be had.
-fn random() -> f64 {
-    let mut byte = [0x7f];
-    if getrandom::fill(&mut byte).is_err() {
-        return 0.5;
+fn jitter() -> f64 {
+    match random::bytes::<1>() {
+        Ok([byte]) => f64::from(byte) / f64::from(u8::MAX),
+        Err(_none) => 0.5,
     }
-    let [byte] = byte;
-    f64::from(byte) / f64::from(u8::MAX)
 }
