@@ -150,8 +150,7 @@ pub(super) fn keys_of(zone: &[u8], keychain: &Keychain) -> Option<ZoneKeys> {
 
 fn is_wanted(held: &StoredCloudRecord, which: Again) -> bool {
     let is_known = held.raw.is_some() || !held.record.fields.is_empty();
-    held.deleted.is_none()
-        && is_known
+    is_known
         && match which {
             Again::Sealed => held.raw.is_some(),
             Again::Outdated => held.raw.is_some() || held.decoder != DECODER_VERSION,

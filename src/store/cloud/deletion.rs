@@ -57,11 +57,6 @@ impl Transaction<'_> {
             return self.put_cloud_record(id, shelf, &record);
         };
         let became = held.became;
-        if held.is_closed() {
-            // What is gone and was never read needs no key any more; its bytes stay.
-            let removed = self.tables.quarantine.remove(id.0);
-            removed.map_err(|error| StoreError::from_redb("writing to", error))?;
-        }
         let deleted = StoredCloudRecord {
             deleted: Some(self.now),
             seen: filing.seen,

@@ -131,7 +131,8 @@ impl Transaction<'_> {
         let mut state = self.zone_state(page.zone)?;
         let count = page.items.len() as u64;
         for item in page.items {
-            self.apply_cloud_item(item, page.zone, decoder, state.resets)?;
+            let is_again = page.step == ZoneStep::Stay;
+            self.apply_cloud_item(item, page.zone, is_again, (decoder, state.resets))?;
         }
         self.settle_conversations()?;
         match page.step {
@@ -179,8 +180,8 @@ impl Transaction<'_> {
         &mut self,
         item: CloudItem,
         zone: CloudZone,
-        decoder: u32,
-        resets: u32,
+        is_again: bool,
+        (decoder, resets): (u32, u32),
     ) -> Result<(), StoreError> {
         let CloudItem { name, content, raw } = item;
         let raw = raw.map(Opaque);
@@ -190,7 +191,10 @@ impl Transaction<'_> {
         {
             return self.note_seen(*id, zone, resets);
         }
+        let before = held.as_ref().map(|(_, held)| held);
+        let deleted = before.and_then(|held| held.deleted).filter(|_| is_again);
         let mut filing = Filing {
+            deleted,
             zone,
             name: &name,
             held,
@@ -199,8 +203,14 @@ impl Transaction<'_> {
             raw,
         };
         match content {
-            CloudContent::Message { prepared, record } => {
-                let deleted = record.modified.or(record.created);
+            CloudContent::Message {
+                mut prepared,
+                record,
+            } => {
+                if let Some(at) = filing.deleted {
+                    prepared.mark_deleted(at)?;
+                }
+                let at = record.modified.or(record.created);
                 let guid = prepared.outline.guid.clone();
                 let before = self.rows_handed_out();
                 let row = match self.kept_elsewhere(zone, &guid)? {
@@ -213,7 +223,7 @@ impl Transaction<'_> {
                     // A new one is what its record says.
                     return Ok(());
                 }
-                self.settle_deletion(row, deleted.filter(|_| zone.is_recently_deleted()))
+                self.settle_deletion(row, at.filter(|_| zone.is_recently_deleted()))
             }
             CloudContent::Chat {
                 aliases,

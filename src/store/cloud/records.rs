@@ -2,6 +2,7 @@
 
 use crate::base::ids::RecordName;
 use crate::base::ids::RowId;
+use crate::base::time::AppleTime;
 use crate::model::record::CloudRecord;
 use crate::model::record::CloudZone;
 use crate::store::cloud::CloudContent;
@@ -24,6 +25,8 @@ pub(super) struct Filing<'n> {
     pub(super) decoder: u32,
     pub(super) seen: u32,
     pub(super) raw: Option<Opaque>,
+    /// That it was deleted, where it is only opened late or decoded again.
+    pub(super) deleted: Option<AppleTime>,
 }
 
 impl Filing<'_> {
@@ -140,7 +143,7 @@ impl Transaction<'_> {
         let mut stored = StoredCloudRecord {
             decoder: filing.decoder,
             became,
-            deleted: None,
+            deleted: filing.deleted,
             seen: filing.seen,
             others: Vec::new(),
             raw: filing.raw,

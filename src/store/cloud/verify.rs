@@ -36,7 +36,7 @@ impl Verification<'_> {
             Became::Nothing | Became::MissingKey | Became::Unreadable | Became::Foreign => true,
         };
         let is_kept = tables.quarantine()?.get(id).map_err(failed)?.is_some();
-        let should_be = record.is_closed() && record.deleted.is_none();
+        let should_be = record.is_closed();
         if !is_there {
             self.find("records", &name, "what it became is missing");
         }
