@@ -176,6 +176,11 @@ impl AuthorizeGet {
         Ok(Self::decode(bytes.into())?)
     }
 
+    /// The answer as it is on the wire.
+    pub fn write(&self) -> Vec<u8> {
+        self.encode_to_vec()
+    }
+
     /// Where the pieces of one file are.
     ///
     /// # Errors

@@ -7,14 +7,19 @@
 
 use std::io::Write;
 
+use flate2::Compress;
 use flate2::Compression;
 use flate2::Crc;
 use flate2::Decompress;
+use flate2::FlushCompress;
 use flate2::FlushDecompress;
 use flate2::Status;
 use flate2::write::GzEncoder;
 
 const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
+/// In a header: the system that packed it is not told.
+const SYSTEM_UNKNOWN: u8 = 0xff;
+
 const HAS_CHECKSUM: u8 = 0x02;
 const HAS_EXTRA: u8 = 0x04;
 const HAS_NAME: u8 = 0x08;
@@ -122,6 +127,46 @@ pub fn deflate(bytes: &[u8]) -> Vec<u8> {
     member.unwrap_or_default()
 }
 
+/// Packs one gzip member after another, fast rather than small: what is packed here is small, or hardly shrinks.
+pub struct Deflater {
+    state: Compress,
+}
+
+impl Default for Deflater {
+    fn default() -> Self {
+        Self {
+            state: Compress::new(Compression::fast(), false),
+        }
+    }
+}
+
+impl Deflater {
+    /// One gzip member that holds the bytes, without a name and with time 0.
+    pub fn deflate(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.state.reset();
+        let mut out = Vec::with_capacity(bytes.len().saturating_add(STEP));
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&[0, 0, 0, 0, 0, 0, SYSTEM_UNKNOWN]);
+        loop {
+            let taken = usize::try_from(self.state.total_in()).unwrap_or(usize::MAX);
+            let rest = bytes.get(taken..).unwrap_or_default();
+            let packed = self
+                .state
+                .compress_vec(rest, &mut out, FlushCompress::Finish);
+            match packed {
+                Ok(Status::Ok | Status::BufError) => out.reserve(out.len().max(STEP)),
+                // A compressor refuses nothing but a wrong use of it, and then the check of the reader says so.
+                Ok(Status::StreamEnd) | Err(_) => break,
+            }
+        }
+        let mut crc = Crc::new();
+        crc.update(bytes);
+        out.extend_from_slice(&crc.sum().to_le_bytes());
+        out.extend_from_slice(&crc.amount().to_le_bytes());
+        out
+    }
+}
+
 /// Why bytes could not be inflated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GzipError {
@@ -140,4 +185,25 @@ pub enum GzipError {
         /// The limit, in bytes.
         limit: usize,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Deflater;
+    use super::Inflater;
+
+    #[test]
+    fn one_deflater_packs_many_members() {
+        let noise: Vec<u8> = (0..100_000_u32)
+            .map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0])
+            .collect();
+        let mut deflater = Deflater::default();
+        let mut inflater = Inflater::default();
+
+        for plain in [&b""[..], b"text", &noise, &[7; 100_000], b"text"] {
+            let member = deflater.deflate(plain);
+
+            assert_eq!(inflater.inflate(&member, 1 << 20).as_deref(), Ok(plain));
+        }
+    }
 }

@@ -7,7 +7,7 @@
 //! | `request`, `response`, `record` | the messages, as `prost` reads and writes them |
 //! | `failure` | what an operation's error asks for |
 //! | `gzip` | bodies, and members inside record fields |
-//! | `wire` | protocol buffers that need not follow a schema |
+//! | `wire`, `writer` | protocol buffers that need not follow a schema |
 //! | `inner` | the parts of a message record |
 //!
 //! The messages are written by hand: the numbers and types are all that is on the wire, and the names are those of the
@@ -24,6 +24,7 @@ mod record;
 mod request;
 mod response;
 mod wire;
+mod writer;
 
 pub use failure::Failure;
 pub use failure::reaction;
@@ -33,6 +34,7 @@ pub use frame::decode_responses;
 pub use frame::encode_requests;
 pub use frame::encode_responses;
 pub use frame::frames;
+pub use gzip::Deflater;
 pub use gzip::GzipError;
 pub use gzip::Inflater;
 pub use gzip::deflate;
@@ -68,6 +70,7 @@ pub use request::RecordRetrieveRequest;
 pub use request::RequestOperation;
 pub use request::RequestedFields;
 pub use request::RetrieveChangesRequest;
+pub use request::RetrieveZoneChangesRequest;
 pub use request::ZoneRetrieveRequest;
 pub use response::AssetGetResponse;
 pub use response::Bundled;
@@ -80,11 +83,14 @@ pub use response::RecordChange;
 pub use response::RecordRetrieveResponse;
 pub use response::ResponseOperation;
 pub use response::RetrieveChangesResponse;
+pub use response::RetrieveZoneChangesResponse;
+pub use response::ZoneChange;
 pub use response::ZoneRetrieveResponse;
 pub use response::ZoneSummary;
 pub use wire::Wire;
 pub use wire::WireError;
 pub use wire::WireFields;
+pub use writer::WireWriter;
 
 /// Implements `Debug` that names a message and shows nothing of it: people's texts and addresses, keys and tokens.
 macro_rules! opaque {

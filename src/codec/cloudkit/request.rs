@@ -21,6 +21,9 @@ pub struct RequestOperation {
     /// Asks for the keys of a zone.
     #[prost(message, optional, tag = "201")]
     pub zone_retrieve: Option<ZoneRetrieveRequest>,
+    /// Asks which zones changed.
+    #[prost(message, optional, tag = "203")]
+    pub zone_changes: Option<RetrieveZoneChangesRequest>,
     /// Asks for records by name.
     #[prost(message, optional, tag = "211")]
     pub record_retrieve: Option<RecordRetrieveRequest>,
@@ -37,6 +40,8 @@ pub struct RequestOperation {
 pub enum OperationKind {
     /// The keys of a zone.
     ZoneRetrieve,
+    /// The zones that changed.
+    ZoneChanges,
     /// Records by name.
     RecordRetrieve,
     /// The changes of a zone.
@@ -50,6 +55,7 @@ impl OperationKind {
     pub const fn number(self) -> i32 {
         match self {
             Self::ZoneRetrieve => 201,
+            Self::ZoneChanges => 203,
             Self::RecordRetrieve => 211,
             Self::RetrieveChanges => 213,
             Self::QueryRetrieve => 220,
@@ -198,6 +204,17 @@ pub struct ZoneRetrieveRequest {
     /// The zone.
     #[prost(message, optional, tag = "1")]
     pub zone: Option<ZoneIdentifier>,
+}
+
+/// Asks which zones changed after a position.
+#[derive(Clone, PartialEq, Message)]
+pub struct RetrieveZoneChangesRequest {
+    /// The position; absent for the beginning.
+    #[prost(bytes = "bytes", optional, tag = "1")]
+    pub token: Option<Bytes>,
+    /// How many zones at most.
+    #[prost(uint32, optional, tag = "2")]
+    pub max_zones: Option<u32>,
 }
 
 /// The fields that are wanted; none named means all.

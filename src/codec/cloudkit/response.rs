@@ -8,6 +8,7 @@ use crate::codec::cloudkit::Operation;
 use crate::codec::cloudkit::Record;
 use crate::codec::cloudkit::RecordIdentifier;
 use crate::codec::cloudkit::Zone;
+use crate::codec::cloudkit::ZoneIdentifier;
 use crate::codec::cloudkit::opaque;
 
 /// The answer to one operation.
@@ -25,6 +26,9 @@ pub struct ResponseOperation {
     /// The keys of a zone.
     #[prost(message, optional, tag = "201")]
     pub zone_retrieve: Option<ZoneRetrieveResponse>,
+    /// The zones that changed.
+    #[prost(message, optional, tag = "203")]
+    pub zone_changes: Option<RetrieveZoneChangesResponse>,
     /// A record.
     #[prost(message, optional, tag = "211")]
     pub record_retrieve: Option<RecordRetrieveResponse>,
@@ -133,6 +137,36 @@ pub struct ZoneSummary {
     /// The position at the end of its feed.
     #[prost(bytes = "bytes", optional, tag = "2")]
     pub token: Option<Bytes>,
+}
+
+/// The zones that changed.
+#[derive(Clone, PartialEq, Message)]
+pub struct RetrieveZoneChangesResponse {
+    /// The zones.
+    #[prost(message, repeated, tag = "1")]
+    pub changes: Vec<ZoneChange>,
+    /// The position behind them.
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    pub token: Option<Bytes>,
+    /// 2 when these are all. It is another number than that of a zone's feed.
+    #[prost(int32, optional, tag = "3")]
+    pub status: Option<i32>,
+}
+
+impl RetrieveZoneChangesResponse {
+    /// The status when there are no more.
+    pub const CAUGHT_UP: i32 = 2;
+}
+
+/// A zone that changed.
+#[derive(Clone, PartialEq, Message)]
+pub struct ZoneChange {
+    /// The zone.
+    #[prost(message, optional, tag = "1")]
+    pub zone: Option<ZoneIdentifier>,
+    /// The kind of change; its numbers are not known.
+    #[prost(int32, optional, tag = "2")]
+    pub kind: Option<i32>,
 }
 
 /// A page of a zone's feed.

@@ -6,10 +6,13 @@
 //! a check of the nesting.
 
 mod binary;
+mod write;
 mod xml;
 
 #[cfg(test)]
 pub(crate) mod tests;
+
+pub use write::encode;
 
 use std::fmt;
 

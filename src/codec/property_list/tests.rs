@@ -14,31 +14,6 @@ use super::*;
 
 const TRAILER_WIDTHS: [u8; 8] = [0, 0, 0, 0, 0, 0, 2, 2];
 
-/// A binary list, for tests of those who read lists. Only what those need.
-pub(crate) fn encode(list: &Plist) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    foundation(list).to_writer_binary(&mut bytes).unwrap();
-    bytes
-}
-
-fn foundation(list: &Plist) -> Value {
-    match list {
-        Plist::Integer(number) => Value::from(i64::try_from(*number).unwrap()),
-        Plist::Text(text) => Value::from(text.as_str()),
-        Plist::Array(values) => Value::Array(values.iter().map(foundation).collect()),
-        Plist::Dictionary(entries) => {
-            let entries = entries.iter();
-            let entries = entries.map(|(key, value)| (key.clone(), foundation(value)));
-            Value::Dictionary(entries.collect())
-        }
-        Plist::Boolean(value) => Value::Boolean(*value),
-        Plist::Real(number) => Value::Real(*number),
-        Plist::Data(data) => Value::Data(data.clone()),
-        Plist::Uid(index) => Value::Uid(plist::Uid::new(*index)),
-        Plist::Null | Plist::Date(_) => panic!("nobody needs {list:?} yet"),
-    }
-}
-
 /// A binary list of these objects, with offsets and references of two bytes. The first object is the root.
 pub(crate) fn binary(objects: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = binary::MAGIC.to_vec();

@@ -9,7 +9,7 @@ use crate::base::ids::Guid;
 use crate::base::ids::Handle;
 use crate::codec::cloudkit::deflate;
 use crate::codec::property_list::Plist;
-use crate::codec::property_list::tests::encode;
+use crate::codec::property_list::encode;
 use crate::codec::summary_info;
 use crate::model::attachment::Attachment;
 use crate::model::attachment::AttachmentState;
