@@ -134,8 +134,13 @@ impl PrivateKey {
         Some(Secret::new((*shared.raw_secret_bytes()).into()))
     }
 
-    /// The scalar, for a test encoder.
-    #[cfg(test)]
+    /// Whether its own point is the one that its compact public key means. Those of an account are: keys are generated
+    /// until they are.
+    pub(crate) fn is_compact(&self) -> bool {
+        self.public.point() == Some(*self.secret.public_key().as_affine())
+    }
+
+    /// The scalar, for `seal`.
     pub(crate) fn secret(&self) -> &SecretKey {
         &self.secret
     }
@@ -191,6 +196,11 @@ impl SymmetricKey {
         Self::new(derive(self.bytes.expose(), LABEL_SHARE))
     }
 
+    /// The tag over the pieces, one after another.
+    pub(crate) fn tag(&self, pieces: &[&[u8]]) -> [u8; 32] {
+        hmac(&derive(self.bytes.expose(), LABEL_HMAC), pieces)
+    }
+
     /// Whether a tag was made over the pieces, one after another, with this key.
     pub(crate) fn authenticates(&self, pieces: &[&[u8]], tag: &[u8]) -> bool {
         let key = derive(self.bytes.expose(), LABEL_HMAC);
@@ -236,8 +246,7 @@ impl ObjectKey {
         verifies(&self.public().into(), message, signature)
     }
 
-    /// The scalar, for a test encoder.
-    #[cfg(test)]
+    /// The scalar, for `seal`.
     pub(crate) fn secret(&self) -> &SecretKey {
         &self.0
     }

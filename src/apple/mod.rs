@@ -15,6 +15,7 @@
 //! | `identity` | the identities of a keychain |
 //! | `protection` | the DER that holds the keys of a zone or a record |
 //! | `zone` | the keys of a zone, and records opened with them |
+//! | `seal` | the way back, for the loopback iCloud: identities and protections |
 //! | `asset` | key blobs, chunks, and files put together from them |
 //!
 //! Source: facts of CloudKit, 4, 5 and 6. The chain was checked between two implementations that agree, never against
@@ -28,6 +29,7 @@ pub mod envelope;
 pub mod identity;
 pub mod key;
 pub mod protection;
+pub mod seal;
 pub mod session;
 mod wrap;
 pub mod zone;

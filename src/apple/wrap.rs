@@ -37,6 +37,12 @@ const UNWRAPPED_BYTES: usize = 120;
 
 const ALGORITHM: u8 = 1;
 
+/// Bytes that are wrapped: algorithm, key, sum, and padding up to here.
+const WRAPPED_BYTES: usize = 40;
+
+/// As many bytes of padding as are left, each of which says so.
+const PADDING: u8 = 21;
+
 /// Unwraps a key that was wrapped for this one.
 ///
 /// # Errors
@@ -88,31 +94,36 @@ fn read(unwrapped: &[u8]) -> Option<[u8; KEY_BYTES]> {
     (*algorithm == ALGORITHM && is_sum && is_padded).then_some(*key)
 }
 
-/// Wraps a key as [`unwrap`] expects it, for tests.
-#[cfg(test)]
-#[expect(
-    clippy::arithmetic_side_effects,
-    reason = "a test stops at the first surprise"
-)]
-pub(crate) fn wrap(key: &[u8; KEY_BYTES], to: &CompactKey, ephemeral: &PrivateKey) -> Vec<u8> {
-    let shared = ephemeral.shared(to).unwrap();
-    let sum = key.iter().map(|byte| u16::from(*byte)).sum::<u16>();
-    let mut plain = vec![ALGORITHM];
-    plain.extend_from_slice(key);
-    plain.extend_from_slice(&sum.to_be_bytes());
-    plain.extend_from_slice(&[21; 21]);
-    let mut body = vec![0; plain.len() + WRAP_OVERHEAD];
+/// Wraps a key for another one, with a key that is used for nothing else. `None` when the recipient is no point of the
+/// curve. For `seal`.
+pub(crate) fn wrap(
+    key: &[u8; KEY_BYTES],
+    to: &CompactKey,
+    ephemeral: &PrivateKey,
+) -> Option<Vec<u8>> {
+    let shared = ephemeral.shared(to)?;
+    let sum = key
+        .iter()
+        .fold(0_u16, |sum, byte| sum.wrapping_add(u16::from(*byte)));
+    let mut plain = Zeroizing::new([PADDING; WRAPPED_BYTES]);
+    let content = [&[ALGORITHM], &key[..], &sum.to_be_bytes()[..]].concat();
+    for (to, from) in plain.iter_mut().zip(content) {
+        *to = from;
+    }
+    let mut body = [0; WRAPPED_BYTES.saturating_add(WRAP_OVERHEAD)];
     KekAes128::from(*key_encrypting_key(shared.expose()))
-        .wrap(&plain, &mut body)
-        .unwrap();
-    let length = u8::try_from(body.len()).unwrap();
-    [
-        &EPHEMERAL_BITS,
-        &ephemeral.public().x()[..],
-        &[length],
-        &body,
-    ]
-    .concat()
+        .wrap(plain.as_slice(), &mut body)
+        .ok()?;
+    let length = u8::try_from(body.len()).ok()?;
+    Some(
+        [
+            &EPHEMERAL_BITS,
+            &ephemeral.public().x()[..],
+            &[length],
+            &body,
+        ]
+        .concat(),
+    )
 }
 
 /// Why a key could not be unwrapped.
@@ -138,7 +149,7 @@ mod tests {
         let recipient = PrivateKey::from_scalar(&[7; 32]).unwrap();
         let ephemeral = PrivateKey::from_scalar(&[9; 32]).unwrap();
 
-        let wrapped = wrap(&[0xfe; 16], recipient.public(), &ephemeral);
+        let wrapped = wrap(&[0xfe; 16], recipient.public(), &ephemeral).unwrap();
 
         assert_eq!(unwrap(&wrapped, &recipient), Ok([0xfe; 16]));
         assert_eq!(unwrap(&wrapped, &ephemeral), Err(WrapError::Refused));

@@ -13,6 +13,7 @@ mod assembler;
 mod chunk;
 mod file;
 mod key_blob;
+mod seal;
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,12 @@ pub use assembler::PlainChunk;
 pub use file::FileHash;
 pub use file::Signed;
 pub use key_blob::open as open_key_blob;
+pub use seal::SealedChunk;
+pub use seal::SealedFile;
+pub use seal::file_signature;
+pub use seal::hashed_file_signature;
+pub use seal::seal_file;
+pub use seal::seal_file_hashed;
 
 /// In front of what is named by its SHA-1.
 const KIND_SHA1: u8 = 0x01;

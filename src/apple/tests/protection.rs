@@ -140,7 +140,7 @@ impl Draft {
     }
 
     fn recipient(&self, key: &PrivateKey, root: &[u8; 16]) -> Vec<u8> {
-        let wrapped = wrap::wrap(root, key.public(), &private(9));
+        let wrapped = wrap::wrap(root, key.public(), &private(9)).unwrap();
         let mut parts = vec![
             sequence(&[number(3), octets(key.public().x())]),
             octets(&wrapped),
