@@ -34,6 +34,7 @@
 //! | [`matrix`] | model to Matrix: ids, event content, generated state, client JSON | base, model |
 //! | [`ingest`] | drives a source into the store | base, codec, apple, model, decode, store, source |
 //! | [`deliver`] | what clients see: the embedded client-server endpoint | base, net, model, store, matrix |
+//! | [`demo`] | an invented account, and a server that speaks CloudKit's protocol over it | base, net, codec, apple, model |
 //! | [`app`] | what a person can ask of the archive, as plain values; the configuration; the running service | all of the above except codec, matrix |
 //! | [`cli`] | arguments, progress, and the one place that prints errors | base, app |
 
@@ -44,6 +45,7 @@ pub mod cli;
 pub mod codec;
 pub mod decode;
 pub mod deliver;
+pub mod demo;
 pub mod ingest;
 pub mod matrix;
 pub mod model;

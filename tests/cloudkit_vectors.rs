@@ -31,6 +31,7 @@ use footbridge::apple::protection;
 use footbridge::apple::protection::ProtectionError;
 use footbridge::apple::session::Keychain;
 use footbridge::apple::session::KeychainItem;
+use footbridge::apple::session::Session;
 use footbridge::apple::zone::RecordError;
 use footbridge::apple::zone::ZoneKeys;
 use footbridge::base::secret::Secret;
@@ -48,6 +49,14 @@ use footbridge::codec::typedstream::decode_attributed;
 use footbridge::decode::chatdb::Directory;
 use footbridge::decode::cloudkit;
 use footbridge::decode::cloudkit::Decoder;
+use footbridge::demo::Account;
+use footbridge::demo::Body;
+use footbridge::demo::Cloud;
+use footbridge::demo::Dirt;
+use footbridge::demo::Dirtiness;
+use footbridge::demo::Items;
+use footbridge::demo::MessageDraft;
+use footbridge::demo::ZoneKind;
 use footbridge::model::change::CloudAttachment;
 use footbridge::model::change::CloudChange;
 use footbridge::model::change::CloudChat;
@@ -497,6 +506,135 @@ fn shown_attachment(found: &CloudAttachment) -> Shown {
     let name = attachment.guid.as_str();
     shown.push(("aguid".to_owned(), json!(name)));
     shown
+}
+
+/// What the loopback would write of a message with these contents; `None` for those that are broken on purpose.
+fn draft(expected: &Value) -> Option<MessageDraft> {
+    let dirt = match expected["dirty"].as_str() {
+        None => Dirt::None,
+        Some("field-2-varint" | "only-field-2-varint") => Dirt::NumberForSubject,
+        Some("no-msgProto") => Dirt::NoBody,
+        Some("unknown-fields") => Dirt::UnknownFields,
+        Some(_) => return None,
+    };
+    let fields = &expected["fields"];
+    let some = |name: &str| fields[name].as_str().map(str::to_owned);
+    let text = |name: &str| some(name).unwrap_or_default();
+    let bytes = |name: &str| fields[name].is_string().then(|| unhex(&fields[name]));
+    let number = |name: &str| fields[name].as_i64().unwrap_or_default();
+    Some(MessageDraft {
+        kind: "MessageEncryptedV3",
+        chat_id: text("chatID"),
+        sender: text("sender"),
+        time: number("timeNs"),
+        own_handle: text("dcId"),
+        guid: text("guid"),
+        service: text("svc"),
+        flags: number("flags"),
+        item_type: number("msgType"),
+        error: number("eCode"),
+        body: Body {
+            subject: some("subject"),
+            text: some("text"),
+            attributed: bytes("attributedBodyHex"),
+            balloon: some("balloonBundleId"),
+            payload: bytes("payloadData"),
+            summary: bytes("messageSummaryInfoHex"),
+            effect: some("effect"),
+            date_read: fields["dateRead"].as_u64(),
+            date_delivered: fields["dateDelivered"].as_u64(),
+            associated_type: fields["associatedMessageType"].as_u64(),
+            associated_guid: some("associatedMessageGuid"),
+            associated_range: None,
+        },
+        reply: some("reply"),
+        emoji: some("associatedEmoji"),
+        group_id: None,
+        dirt,
+    })
+}
+
+#[test]
+fn what_the_loopback_encodes_says_what_the_vectors_say() {
+    let account = Account::new(1, 0, Dirtiness::Clean);
+    let session = Session::decode(&account.session(Items::All)).unwrap();
+    let keychain = Keychain::read(&session.items);
+    let zone = account.zone(ZoneKind::Message.name()).unwrap().zone;
+    let keys = ZoneKeys::open(&zone.unwrap(), keychain.keys()).unwrap();
+    let mut decoder = Decoder::new(Directory::default());
+    let mut wrong = Vec::new();
+    let mut checked = 0;
+
+    for page in 1..=5 {
+        let expected = read_json(&format!("messages/page-{page}.expected.json"));
+        for expected in expected.as_array().unwrap() {
+            let Some(draft) = draft(expected).filter(|_| expected["outcome"] == "ok") else {
+                continue;
+            };
+            let name = text(&expected["recordName"]);
+            let mut record = account
+                .seal_message(ZoneKind::Message, name, &draft)
+                .unwrap();
+            let sealed = keys.open_record(&mut record).unwrap();
+            assert_eq!(sealed, []);
+            let change = decoder.decode(cloudkit::record(record, &sealed));
+            for (field, value) in shown(Outcome::Opened(Box::new(change)), expected) {
+                let wanted = expected.get(&field).unwrap_or(&expected["fields"][&field]);
+                if value != *wanted {
+                    wrong.push(format!("{name} {field}: {value} is not {wanted}"));
+                }
+            }
+            checked += 1;
+        }
+    }
+
+    assert_eq!(wrong, [""; 0]);
+    assert!(checked > 180, "{checked}");
+}
+
+/// The tags of DER, one inside the other: everything of it but keys, numbers and signatures.
+fn shape(bytes: &[u8], depth: usize, out: &mut Vec<(usize, u8)>) {
+    let mut rest = bytes;
+    while let [tag, first, behind @ ..] = rest {
+        let (length, content) = match first {
+            0x80.. => {
+                let digits = usize::from(first & 0x7f);
+                let length = behind[..digits].iter();
+                let length = length.fold(0, |sum, digit| sum << 8 | usize::from(*digit));
+                (length, &behind[digits..])
+            }
+            length => (usize::from(*length), behind),
+        };
+        let (content, next) = content.split_at(length);
+        out.push((depth, *tag));
+        if tag & 0x20 != 0 {
+            shape(content, depth + 1, out);
+        }
+        rest = next;
+    }
+}
+
+#[test]
+fn protections_of_the_loopback_have_the_shape_of_the_vectors() {
+    let account = Account::new(1, 0, Dirtiness::Clean);
+    let shape_of = |bytes: &[u8]| {
+        let mut tags = Vec::new();
+        shape(bytes, 0, &mut tags);
+        tags
+    };
+    let vector = |name: &str| shape_of(&read(&format!("zones/{name}.der")));
+
+    for zone in ZoneKind::ALL {
+        let zone = account.zone(zone.name()).unwrap().zone.unwrap();
+        let own = zone.protection.unwrap().bytes.unwrap();
+        let records = zone.record_protection.unwrap().bytes.unwrap();
+
+        assert_eq!(shape_of(&own), vector("chatManateeZone.protectionInfo"));
+        assert_eq!(
+            shape_of(&records),
+            vector("chatManateeZone.recordProtectionInfo")
+        );
+    }
 }
 
 #[test]

@@ -32,10 +32,12 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("deliver", &["base", "net", "model", "store", "matrix"]),
+    ("demo", &["base", "net", "codec", "apple", "model"]),
     (
         "app",
         &[
             "base", "net", "apple", "model", "decode", "store", "source", "ingest", "deliver",
+            "demo",
         ],
     ),
     ("cli", &["base", "app"]),

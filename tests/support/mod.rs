@@ -19,6 +19,7 @@ pub(crate) mod disk;
 pub(crate) mod document;
 pub(crate) mod history;
 pub(crate) mod home;
+pub(crate) mod replay;
 pub(crate) mod routes;
 pub(crate) mod samples;
 pub(crate) mod stored;

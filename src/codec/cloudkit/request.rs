@@ -40,8 +40,6 @@ pub struct RequestOperation {
 pub enum OperationKind {
     /// The keys of a zone.
     ZoneRetrieve,
-    /// The zones that changed.
-    ZoneChanges,
     /// Records by name.
     RecordRetrieve,
     /// The changes of a zone.
@@ -55,7 +53,6 @@ impl OperationKind {
     pub const fn number(self) -> i32 {
         match self {
             Self::ZoneRetrieve => 201,
-            Self::ZoneChanges => 203,
             Self::RecordRetrieve => 211,
             Self::RetrieveChanges => 213,
             Self::QueryRetrieve => 220,

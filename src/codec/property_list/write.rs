@@ -9,7 +9,7 @@ use crate::base::time::AppleTime;
 use crate::codec::property_list::Plist;
 
 /// Seconds between the epochs of Unix and of Apple.
-const APPLE_EPOCH: Duration = Duration::from_secs(978_307_200);
+const APPLE_EPOCH_SECONDS: u64 = 978_307_200;
 
 /// Encodes a value as a binary property list.
 ///
@@ -43,7 +43,8 @@ fn foundation(list: &Plist) -> Value {
 /// Times before 2001 become its beginning.
 fn date(time: AppleTime) -> SystemTime {
     let nanos = u64::try_from(time.nanos()).unwrap_or_default();
-    let since = APPLE_EPOCH.saturating_add(Duration::from_nanos(nanos));
+    let since =
+        Duration::from_secs(APPLE_EPOCH_SECONDS).saturating_add(Duration::from_nanos(nanos));
     SystemTime::UNIX_EPOCH
         .checked_add(since)
         .unwrap_or(SystemTime::UNIX_EPOCH)

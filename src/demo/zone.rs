@@ -1,0 +1,49 @@
+//! The zones of the invented account.
+
+/// A zone that the account has. Others are answered as missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ZoneKind {
+    /// `chatManateeZone`.
+    Chat,
+    /// `messageManateeZone`.
+    Message,
+    /// `attachmentManateeZone`.
+    Attachment,
+    /// `recoverableMessageDeleteZone`.
+    Recoverable,
+}
+
+impl ZoneKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Chat,
+        Self::Message,
+        Self::Attachment,
+        Self::Recoverable,
+    ];
+
+    /// The zone's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chatManateeZone",
+            Self::Message => "messageManateeZone",
+            Self::Attachment => "attachmentManateeZone",
+            Self::Recoverable => "recoverableMessageDeleteZone",
+        }
+    }
+
+    /// The zone of a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|zone| zone.name() == name)
+    }
+
+    /// Its place in [`ZoneKind::ALL`].
+    pub(super) const fn number(self) -> u8 {
+        match self {
+            Self::Chat => 0,
+            Self::Message => 1,
+            Self::Attachment => 2,
+            Self::Recoverable => 3,
+        }
+    }
+}
