@@ -14,19 +14,20 @@ import argparse
 import base64
 import json
 import os
-import re
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 import uuid
 from collections import Counter
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-TOOLS = HERE.parent / "tools"
+sys.path.append(str(HERE.parent / "tools"))
+
+from service import make_history
+from service import running
 
 # The kinds of event ids, by their number (src/matrix/event_id.rs).
 KINDS = ["part", "reaction", "announcement", "edit", "unsend", "ended", "deletion", "state", "local", "failure"]
@@ -134,40 +135,6 @@ class Truth:
         return count
 
 
-def start(footbridge, folder, database):
-    """footbridge, serving: its process, its address and the owner's password."""
-    process = subprocess.Popen(
-        [footbridge, "run", "--data", folder / "archive.redb", "--chat-db", database, "--listen", "127.0.0.1:0"],
-        stdout=subprocess.PIPE,
-        stderr=(folder / "footbridge.log").open("w"),
-        text=True,
-        env={**os.environ, "HOME": str(folder)},
-    )
-    for line in process.stdout:
-        if found := re.search(r"https?://127\.0\.0\.1:\d+", line):
-            return process, found[0], (folder / "initial-password").read_text().strip()
-    sys.exit("footbridge did not say where it listens; see " + str(folder / "footbridge.log"))
-
-
-def request(url, body=None, token=None):
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    data = json.dumps(body).encode() if body is not None else None
-    with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=60) as answer:
-        return json.load(answer)
-
-
-def wait_for_import(url, password):
-    """Until no source is being read, at most five minutes."""
-    login = {"type": "m.login.password", "user": "owner", "password": password}
-    token = request(f"{url}/_matrix/client/v3/login", login)["access_token"]
-    for _ in range(600):
-        sources = request(f"{url}/_footbridge/status", token=token)["sources"]
-        if sources and all(source["state"] == "idle" and source["last_pass"] for source in sources):
-            return
-        time.sleep(0.5)
-    sys.exit("the import did not end")
-
-
 def check(name, seen, truth):
     """Holds what a client saw against the truth; exits with what is wrong."""
     problems, found, room_of, totals = [], {guid: Counter() for guid in truth.rows}, {}, Counter()
@@ -258,32 +225,22 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.keep or Path(temporary)
         folder.mkdir(exist_ok=True, parents=True)
-        make = [sys.executable, TOOLS / "make-chatdb.py", "generate", "--out", folder / "source"]
-        make += ["--messages", str(arguments.messages), "--chats", str(arguments.chats), "--seed", str(arguments.seed)]
-        subprocess.run(make, check=True, stdout=subprocess.DEVNULL)
-        truth = Truth(folder / "source")
-        process, url, password = start(arguments.footbridge.resolve(), folder, folder / "source/chat.db")
-        try:
-            wait_for_import(url, password)
-            environment = {
-                **os.environ,
-                "FOOTBRIDGE_URL": url,
-                "FOOTBRIDGE_USER": "owner",
-                "FOOTBRIDGE_PASSWORD": password,
-            }
+        source = make_history(folder, arguments.messages, arguments.chats, arguments.seed)
+        truth = Truth(source)
+        with running(arguments.footbridge, folder, source / "chat.db") as service:
+            service.wait_for_import()
             for name, prepare in CLIENTS.items():
                 if arguments.only in (None, name):
                     command, where = prepare(folder)
                     began = time.monotonic()
-                    ran = subprocess.run(command, cwd=where, env=environment, stdout=subprocess.PIPE, text=True)
+                    ran = subprocess.run(
+                        command, cwd=where, env=service.environment(), stdout=subprocess.PIPE, text=True
+                    )
                     if ran.returncode:
                         sys.exit(f"{name} ended with {ran.returncode}")
                     took = time.monotonic() - began
                     check(name, json.loads(ran.stdout.strip().split("\n")[-1]), truth)
-                    print(f"  in {took:.1f} s")
-        finally:
-            process.terminate()
-            process.wait(timeout=10)
+                    print(f"  in {took:.1f} s", flush=True)
 
 
 main()
