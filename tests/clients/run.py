@@ -239,7 +239,9 @@ def main():
                     if ran.returncode:
                         sys.exit(f"{name} ended with {ran.returncode}")
                     took = time.monotonic() - began
-                    check(name, json.loads(ran.stdout.strip().split("\n")[-1]), truth)
+                    # SDKs log to stdout too, before the answer and after it.
+                    answer = [line for line in ran.stdout.splitlines() if line.startswith("{")][-1]
+                    check(name, json.loads(answer), truth)
                     print(f"  in {took:.1f} s", flush=True)
 
 
