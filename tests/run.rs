@@ -14,115 +14,17 @@
 mod support;
 
 use std::fs;
-use std::io::BufRead;
-use std::io::BufReader;
 use std::io::Read;
 use std::io::Write;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Child;
-use std::process::ChildStdout;
 use std::process::Output;
 use std::process::Stdio;
-use std::thread;
-use std::time::Duration;
 
-use rustix::process::Pid;
 use rustix::process::Signal;
-use rustix::process::kill_process;
 
 use crate::support::home::Home;
-
-/// How often to look for what should come soon.
-const LOOKS: usize = 1_200;
-
-/// A service that runs in a home. It is killed when the test fails before stopping it.
-struct Running<'a> {
-    home: &'a Home,
-    child: Child,
-    out: BufReader<ChildStdout>,
-    /// Its first lines, up to the one that says how to log in.
-    said: String,
-}
-
-impl<'a> Running<'a> {
-    /// Starts it on a free port, and waits until it serves.
-    fn start(home: &'a Home, arguments: &[&str]) -> Self {
-        let arguments = [&["run"], arguments].concat();
-        let mut command = home.command(&arguments);
-        let mut child = command
-            .env("FOOTBRIDGE_ENDPOINT_LISTEN", "127.0.0.1:0")
-            .env("FOOTBRIDGE_ENDPOINT_SERVER_NAME", "test.example.org")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut said = String::new();
-        while !said.contains("log in with") {
-            let read = out.read_line(&mut said).unwrap();
-            if read == 0 {
-                let output = child.wait_with_output().unwrap();
-                panic!("{said}{}", String::from_utf8_lossy(&output.stderr));
-            }
-        }
-        Self {
-            home,
-            child,
-            out,
-            said,
-        }
-    }
-
-    /// What it said after a name such as `address`.
-    fn said(&self, name: &str) -> String {
-        let mut lines = self.said.lines();
-        let value = lines.find_map(|line| line.strip_prefix(name)).unwrap();
-        value.trim().to_owned()
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, signal).unwrap();
-    }
-
-    /// Stops it, and answers what else it said.
-    fn stop(mut self) -> Output {
-        self.signal(Signal::TERM);
-        let mut stdout = Vec::new();
-        self.out.read_to_end(&mut stdout).unwrap();
-        let mut stderr = Vec::new();
-        let mut err = self.child.stderr.take().unwrap();
-        err.read_to_end(&mut stderr).unwrap();
-        let status = self.child.wait().unwrap();
-        Output {
-            status,
-            stdout,
-            stderr,
-        }
-    }
-
-    /// Waits until the archive holds the whole sample.
-    fn wait_until_imported(&self) {
-        for _ in 0..LOOKS {
-            let output = self.home.output(&["status", "--json"]);
-            let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-            if status["sources"]["chatdb"] == "complete" {
-                return;
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
-        panic!("the import did not end");
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        // Stopped already, unless the test failed.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
+use crate::support::running::Running;
 
 /// What differs from one answer to the next without anything being wrong: times of the export.
 fn comparable(output: &Output) -> (Option<i32>, Vec<String>, String) {
@@ -280,7 +182,7 @@ fn an_interrupt_stops_as_a_terminate_does() {
 
     running.signal(Signal::INT);
 
-    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+    assert_eq!(running.wait().code(), Some(0));
 }
 
 #[test]
@@ -292,7 +194,7 @@ fn the_first_password_waits_in_a_file_of_ones_own() {
     let said = first.said("password");
     let password = fs::read_to_string(&file).unwrap();
     let mode = fs::metadata(&file).unwrap().permissions().mode() & 0o777;
-    let everything = first.said.clone();
+    let everything = first.everything().to_owned();
     first.stop();
     let second = Running::start(&home, &[]);
     let still = second.said("password");

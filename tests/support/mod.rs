@@ -6,6 +6,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
+    clippy::disallowed_methods,
     reason = "a test stops at the first surprise"
 )]
 
@@ -14,13 +15,16 @@ use std::path::PathBuf;
 pub(crate) mod chatdb;
 pub(crate) mod cloud_account;
 pub(crate) mod cloud_samples;
+pub(crate) mod client;
 pub(crate) mod damage;
 pub(crate) mod disk;
 pub(crate) mod document;
 pub(crate) mod history;
 pub(crate) mod home;
 pub(crate) mod replay;
+pub(crate) mod rooms;
 pub(crate) mod routes;
+pub(crate) mod running;
 pub(crate) mod samples;
 pub(crate) mod stored;
 
