@@ -71,20 +71,20 @@ pub fn again(store: &Store, which: Again, keychain: &Keychain) -> Result<Tally, 
                     new.insert(feed.opener(zone, keys))
                 }
             };
-            let mut opened = Opened::default();
+            let mut found = Opened::default();
             for held in run.iter().filter(|held| is_wanted(held, which)) {
                 let name = RecordName::parse(&held.record.name);
                 match (&held.raw, name) {
-                    (Some(raw), _) => opener.open_one(&Bytes::from(raw.0.clone()), &mut opened)?,
+                    (Some(raw), _) => opener.open_one(&Bytes::from(raw.0.clone()), &mut found)?,
                     (None, Some(name)) => {
-                        opener.decode(name, held.record.clone(), None, &mut opened)?;
+                        opener.decode(name, held.record.clone(), None, &mut found)?;
                     }
                     (None, None) => {}
                 }
             }
-            opened.items.retain(|item| is_open(&item.content));
-            if !opened.items.is_empty() {
-                send(&writer, feed.page(zone, opened, ZoneStep::Stay))?;
+            found.items.retain(|item| is_open(&item.content));
+            if !found.items.is_empty() {
+                send(&writer, feed.page(zone, found, ZoneStep::Stay))?;
             }
         }
     }

@@ -468,8 +468,8 @@ impl<C: Connect> Sync<C> {
             return Err(IngestError::Stopped);
         };
         reading.report.ended = ended(why, reading.reason);
-        let step = ZoneStep::End(reading.report.ended.clone());
-        pass.send(Feed::step(zone, step)).await?;
+        let end = ZoneStep::End(reading.report.ended.clone());
+        pass.send(Feed::step(zone, end)).await?;
         Ok(reading.report)
     }
 }
@@ -614,13 +614,13 @@ impl Reading {
             return Ok(());
         };
         let changes = page.changes.clone();
-        let (opener, opened) = off_thread(move || {
-            let opened = opener.open(&changes);
-            (opener, opened)
+        let (opener, found) = off_thread(move || {
+            let found = opener.open(&changes);
+            (opener, found)
         })
         .await?;
         self.opener = Some(opener);
-        self.opened = Some(opened?);
+        self.opened = Some(found?);
         Ok(())
     }
 
@@ -732,10 +732,9 @@ fn is_due(zone: CloudZone, state: &ZoneState, now: AppleTime) -> bool {
         return true;
     }
     match state.ended {
-        Ended::Never | Ended::Gone => true,
         Ended::CaughtUp | Ended::TokenUnchanged => is_past(state.caught_up, RECENTLY_DELETED_EVERY),
-        // Its time was over, or there is more.
-        Ended::Cancelled | Ended::PageCap => true,
+        // Its time may have been over, or there is more.
+        Ended::Never | Ended::Gone | Ended::Cancelled | Ended::PageCap => true,
         Ended::Errors(_) | Ended::Blocked => is_past(state.ended_at, RECENTLY_DELETED_RETRY),
     }
 }

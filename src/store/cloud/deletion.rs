@@ -39,10 +39,10 @@ impl Transaction<'_> {
     /// A record was deleted. One that was never seen is remembered by its name: that is no GUID (ED-17).
     pub(super) fn apply_cloud_deletion(
         &mut self,
-        filing: Filing<'_>,
+        filing: &Filing<'_>,
         held: Option<(RowId, StoredCloudRecord)>,
     ) -> Result<(), StoreError> {
-        let shelf = shelf(filing.zone);
+        let number = shelf(filing.zone);
         let Some((id, held)) = held else {
             let id = self.new_row();
             let record = StoredCloudRecord {
@@ -54,7 +54,7 @@ impl Transaction<'_> {
                 ..StoredCloudRecord::default()
             };
             self.name_record(filing.zone, filing.name, id)?;
-            return self.put_cloud_record(id, shelf, &record);
+            return self.put_cloud_record(id, number, &record);
         };
         let became = held.became;
         let deleted = StoredCloudRecord {
@@ -62,7 +62,7 @@ impl Transaction<'_> {
             seen: filing.seen,
             ..held
         };
-        self.put_cloud_record(id, shelf, &deleted)?;
+        self.put_cloud_record(id, number, &deleted)?;
         match became {
             Became::Message(row) => self.settle_deletion(row, None),
             Became::Chat(conversation) => {
@@ -90,15 +90,15 @@ impl Transaction<'_> {
     }
 
     /// Whether one of a message's records on a shelf was not deleted; `None` if there are none.
-    fn has_one_left(&self, row: RowId, shelf: u8) -> Result<Option<bool>, StoreError> {
-        let Some(first) = self.cloud_record(row, shelf)? else {
+    fn has_one_left(&self, row: RowId, number: u8) -> Result<Option<bool>, StoreError> {
+        let Some(first) = self.cloud_record(row, number)? else {
             return Ok(None);
         };
         if first.deleted.is_none() {
             return Ok(Some(true));
         }
         for other in first.others {
-            let other = self.cloud_record(other, shelf)?;
+            let other = self.cloud_record(other, number)?;
             if other.is_some_and(|other| other.deleted.is_none()) {
                 return Ok(Some(true));
             }

@@ -26,6 +26,9 @@ const ACCOUNT: u8 = 0;
 /// A record with the id and the name under which it is filed.
 pub type NamedRecord = (RowId, RecordName, StoredCloudRecord);
 
+/// The signature that names a file's key, and the key.
+pub type AssetKey = (Vec<u8>, Secret<Vec<u8>>);
+
 /// A place in the order in which records of CloudKit arrived; the default is before the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CloudPlace(RowId, u8);
@@ -200,7 +203,7 @@ impl Snapshot {
     /// # Errors
     ///
     /// [`StoreError::Io`].
-    pub fn asset_keys(&self) -> Result<Vec<(Vec<u8>, Secret<Vec<u8>>)>, StoreError> {
+    pub fn asset_keys(&self) -> Result<Vec<AssetKey>, StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
         let mut keys = Vec::new();
         for entry in self.tables.asset_keys()?.iter().map_err(failed)? {

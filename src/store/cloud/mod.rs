@@ -27,6 +27,7 @@ mod verify;
 use crate::model::record::CloudZone;
 use crate::model::record::SourceKind;
 
+pub use held::AssetKey;
 pub use held::CloudPlace;
 pub use held::NamedRecord;
 pub use page::CloudContent;

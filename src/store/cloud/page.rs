@@ -273,7 +273,7 @@ impl Transaction<'_> {
             }
             CloudContent::Deleted => {
                 let held = filing.held.take();
-                self.apply_cloud_deletion(filing, held)
+                self.apply_cloud_deletion(&filing, held)
             }
         }
     }

@@ -95,19 +95,19 @@ impl Transaction<'_> {
     pub(super) fn cloud_record(
         &self,
         id: RowId,
-        shelf: u8,
+        number: u8,
     ) -> Result<Option<StoredCloudRecord>, StoreError> {
-        find(&self.tables.records, "records", (id.0, shelf))
+        find(&self.tables.records, "records", (id.0, number))
     }
 
     pub(super) fn put_cloud_record(
         &mut self,
         id: RowId,
-        shelf: u8,
+        number: u8,
         record: &StoredCloudRecord,
     ) -> Result<(), StoreError> {
         let table = &mut self.tables.records;
-        put(table, "records", (id.0, shelf), record, &mut Vec::new())
+        put(table, "records", (id.0, number), record, &mut Vec::new())
     }
 
     /// Notes that a record is still there after its zone was begun again.
@@ -138,7 +138,7 @@ impl Transaction<'_> {
         record: CloudRecord,
         reasons: Vec<String>,
     ) -> Result<RowId, StoreError> {
-        let shelf = shelf(filing.zone);
+        let number = shelf(filing.zone);
         let before = filing.held.as_ref().map(|(id, _)| *id);
         let mut stored = StoredCloudRecord {
             decoder: filing.decoder,
@@ -151,7 +151,7 @@ impl Transaction<'_> {
         };
         let id = match became {
             Became::Message(row) | Became::Attachment(row) => {
-                match self.cloud_record(row, shelf)? {
+                match self.cloud_record(row, number)? {
                     None => row,
                     Some(there) if is_same_name(&there.record, &stored.record) => {
                         stored.others = there.others;
@@ -161,7 +161,7 @@ impl Transaction<'_> {
                         let id = before.unwrap_or_else(|| self.new_row());
                         if !there.others.contains(&id) {
                             there.others.push(id);
-                            self.put_cloud_record(row, shelf, &there)?;
+                            self.put_cloud_record(row, number, &there)?;
                         }
                         id
                     }
@@ -184,13 +184,13 @@ impl Transaction<'_> {
         {
             let failed = |error| StoreError::from_redb("writing to", error);
             let records = &mut self.tables.records;
-            records.remove((old.0, shelf)).map_err(failed)?;
+            records.remove((old.0, number)).map_err(failed)?;
             let quarantine = &mut self.tables.quarantine;
             quarantine.remove(old.0).map_err(failed)?;
         }
         self.name_record(filing.zone, filing.name, id)?;
         self.note_closed(id, &stored, reasons)?;
-        self.put_cloud_record(id, shelf, &stored)?;
+        self.put_cloud_record(id, number, &stored)?;
         Ok(id)
     }
 
@@ -214,7 +214,11 @@ impl Transaction<'_> {
         stored: &StoredCloudRecord,
         reasons: Vec<String>,
     ) -> Result<(), StoreError> {
-        if let Became::Message(_) = stored.became {
+        if let Became::Message(row) = stored.became {
+            if id != row {
+                let removed = self.tables.quarantine.remove(id.0);
+                removed.map_err(|error| StoreError::from_redb("writing to", error))?;
+            }
             return Ok(());
         }
         let reasons = if reasons.is_empty() && stored.is_closed() {

@@ -53,9 +53,12 @@ impl Verification<'_> {
         for entry in tables.record_names()?.iter().map_err(failed)? {
             let (key, id) = entry.map_err(failed)?;
             let (zone, name) = key.value();
-            let shelf = CloudZone::from_number(zone).map(shelf);
-            let record = match shelf {
-                Some(shelf) => tables.records()?.get((id.value(), shelf)).map_err(failed)?,
+            let number = CloudZone::from_number(zone).map(shelf);
+            let record = match number {
+                Some(number) => tables
+                    .records()?
+                    .get((id.value(), number))
+                    .map_err(failed)?,
                 None => None,
             };
             if record.is_none() {
