@@ -14,6 +14,7 @@
 mod support;
 
 use std::fs;
+use std::io::BufRead;
 use std::io::Read;
 use std::io::Write;
 use std::net::TcpStream;

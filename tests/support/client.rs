@@ -67,9 +67,10 @@ impl<S: Read + Write> Client<S> {
 
     /// Sends a request and waits for its answer. A null body is none.
     pub(crate) fn ask(&mut self, method: &str, path: &str, body: &Value) -> Answer {
-        let body = match body {
-            Value::Null => String::new(),
-            body => body.to_string(),
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
         };
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n",

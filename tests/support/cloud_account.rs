@@ -278,9 +278,8 @@ impl Cloud for Account {
             panic!("one zone at a time")
         };
         let zone = zone_of(zone);
-        match suffer(self.fault(zone, false)).await? {
-            Some(Fault::Reset) => return Ok(vec![Err(refused(Reaction::Wait(None), 15))]),
-            Some(_) | None => {}
+        if let Some(Fault::Reset) = suffer(self.fault(zone, false)).await? {
+            return Ok(vec![Err(refused(Reaction::Wait(None), 15))]);
         }
         let found = self.inner().zones.get(&zone).cloned();
         let answer = found.map(|zone| ZoneAnswer { zone, end: None });

@@ -13,9 +13,9 @@
 use std::path::PathBuf;
 
 pub(crate) mod chatdb;
+pub(crate) mod client;
 pub(crate) mod cloud_account;
 pub(crate) mod cloud_samples;
-pub(crate) mod client;
 pub(crate) mod damage;
 pub(crate) mod disk;
 pub(crate) mod document;

@@ -19,7 +19,7 @@ use crate::support::client::Client;
 /// A database in which every message's text begins with its number, counted from 1 over all conversations.
 pub(crate) struct Rooms {
     fixture: Fixture,
-    rooms: u32,
+    count: u32,
     messages: u32,
     /// When the last message was sent: the next one is sent later.
     last: AppleTime,
@@ -40,7 +40,7 @@ impl Rooms {
         let age = Duration::from_secs(3_600 + u64::from(messages));
         let mut made = Self {
             fixture,
-            rooms,
+            count: rooms,
             messages: 0,
             last: SystemClock.now().minus(age),
         };
@@ -75,10 +75,10 @@ impl Rooms {
             self.last = self.last.plus(apart);
             let number = self.messages;
             // Rows of chats and of handles are counted from 1, as rooms are here.
-            let room = 1 + number % self.rooms;
+            let room = 1 + number % self.count;
             let guid = format!("1A2B3C4D-0001-4002-8003-{number:012X}");
             let text = format!("{number} of the things that people say to each other");
-            let is_own = number % 3 == 0;
+            let is_own = number.is_multiple_of(3);
             let date = self.last.nanos();
             let row = (number, guid, text, date, room, is_own);
             message.execute(row).unwrap();

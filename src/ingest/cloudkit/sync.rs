@@ -235,6 +235,15 @@ impl<C: Connect> Sync<C> {
         stop: &CancellationToken,
         on_page: OnPage<'_>,
     ) -> Result<Report, IngestError> {
+        // Boxed: what a pass keeps while it waits is much.
+        Box::pin(self.pass_over_zones(stop, on_page)).await
+    }
+
+    async fn pass_over_zones(
+        &mut self,
+        stop: &CancellationToken,
+        on_page: OnPage<'_>,
+    ) -> Result<Report, IngestError> {
         self.renew()?;
         let line = self.line()?;
         let mut report = Report {

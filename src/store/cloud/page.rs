@@ -230,13 +230,9 @@ impl Transaction<'_> {
                 record,
                 unreadable,
             } => {
-                let became = match self.first_known(&aliases)? {
-                    Some(conversation) => Became::Chat(conversation),
-                    None => Became::Unreadable,
-                };
-                let reasons = match became {
-                    Became::Chat(_) => unreadable,
-                    _ => vec!["the chat names nobody".to_owned()],
+                let (became, reasons) = match self.first_known(&aliases)? {
+                    Some(conversation) => (Became::Chat(conversation), unreadable),
+                    None => (Became::Unreadable, vec!["the chat names nobody".to_owned()]),
                 };
                 self.file_chat(filing, became, record, reasons)
             }
