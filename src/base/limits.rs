@@ -457,3 +457,10 @@ pub const CLOUD_COMMIT_RECORDS: usize = 2_000;
 
 /// How soon a zone that does not exist is looked for again: chats with businesses come and go seldom.
 pub const CLOUD_GONE_RETRY: Duration = Duration::from_hours(24);
+
+/// Accounts beside the owner's that clients may make in conformance mode: as many as an account's number can tell apart.
+/// D27 says four, but suites make new ones for nearly every test.
+pub const CONFORMANCE_ACCOUNTS: u8 = u8::MAX;
+
+/// Failures in a row of what may pass by itself, before the owner is told in the notice room.
+pub const FAILURES_BEFORE_NOTICE: u32 = 3;

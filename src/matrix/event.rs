@@ -168,7 +168,7 @@ impl Event {
 /// The content that survives a redaction in room version 10.
 ///
 /// Source: `[mx v1.12] room version 10, redactions`.
-fn kept(event_type: &str, content: Content) -> Content {
+pub fn kept(event_type: &str, content: Content) -> Content {
     let keys: &[&str] = match event_type {
         "m.room.member" => &["membership", "join_authorised_via_users_server"],
         "m.room.create" => &["creator"],

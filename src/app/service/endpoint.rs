@@ -7,13 +7,14 @@ use crate::app::service::Service;
 use crate::app::service::status_json;
 use crate::deliver::endpoint::EndpointError;
 use crate::deliver::endpoint::MediaFiles;
+use crate::deliver::endpoint::Notices;
 use crate::deliver::endpoint::Server;
 use crate::deliver::endpoint::Settings;
 use crate::ingest::Options;
 use crate::model::attachment::Attachment;
 use crate::net::Handler;
 
-/// Makes the endpoint of a service.
+/// Makes the endpoint of a service, and what says things to its owner.
 ///
 /// # Errors
 ///
@@ -21,7 +22,7 @@ use crate::net::Handler;
 pub(super) fn endpoint(
     service: &Arc<Service>,
     source: Option<&Options>,
-) -> Result<Arc<dyn Handler>, EndpointError> {
+) -> Result<(Arc<dyn Handler>, Notices), EndpointError> {
     let configured = &service.settings.endpoint;
     let owner = &service.owner;
     let files: Arc<dyn MediaFiles> = match source {
@@ -44,12 +45,11 @@ pub(super) fn endpoint(
         .allowed_origins
         .clone_from(&configured.allowed_origins);
     settings.legacy_media = service.settings.legacy_media;
+    settings.conformance = service.conformance;
     let store = service.archive.store().clone();
-    Ok(Arc::new(Server::new(
-        store,
-        service.archive.shared_clock(),
-        settings,
-    )?))
+    let server = Server::new(store, service.archive.shared_clock(), settings)?;
+    let notices = server.notices();
+    Ok((Arc::new(server), notices))
 }
 
 /// An archive without a source has no files.

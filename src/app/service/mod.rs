@@ -1,9 +1,10 @@
 //! The running service, as its parts share it. `run` starts and stops it, `endpoint`
-//! makes what Matrix clients talk to, `source` keeps following, `front` answers the
+//! makes what Matrix clients talk to, `source` keeps following, `notices` tells the owner, `front` answers the
 //! owner's other processes, `status` tells what it is doing.
 
 mod endpoint;
 mod front;
+mod notices;
 mod notify;
 mod run;
 mod source;

@@ -30,6 +30,7 @@ use crate::app::remote::socket_of;
 use crate::app::service::Service;
 use crate::app::service::endpoint::endpoint;
 use crate::app::service::front::Front;
+use crate::app::service::notices::noticing;
 use crate::app::service::notify;
 use crate::app::service::notify::notify;
 use crate::app::service::source::keep_following;
@@ -237,7 +238,7 @@ async fn serve(mut plan: Plan) -> Result<(), RunError> {
 
     let service = Arc::new(service);
     let group = TaskGroup::new();
-    let endpoint = endpoint(&service, options.as_ref())?;
+    let (endpoint, notices) = endpoint(&service, options.as_ref())?;
     let connections = Connections::default();
     let front = |is_owner: bool| -> Arc<dyn Handler> {
         let commands = is_owner.then(|| Arc::clone(&plan.commands));
@@ -272,7 +273,10 @@ async fn serve(mut plan: Plan) -> Result<(), RunError> {
     let (fatal, mut refused) = mpsc::channel(1);
     if let Some(options) = options {
         let stop = group.stop().clone();
-        let tell = Arc::clone(&plan.tell);
+        let snapshot = service.archive.store().snapshot();
+        let is_first = snapshot.and_then(|snapshot| snapshot.message_count());
+        let is_first = is_first.map_err(AppError::from)? == 0;
+        let tell = noticing(Arc::clone(&plan.tell), is_first, notices, &group);
         group.spawn(
             "source",
             keep_following(Arc::clone(&service), options, tell, stop, fatal.clone()),

@@ -164,7 +164,17 @@ pub(super) fn room_account_data(
     account: Account,
     since: ChangeNumber,
 ) -> Result<Vec<DataEvent>, StoreError> {
-    let held = snapshot.account_data_of(account, Some(room.conversation))?;
+    account_data_after(snapshot, room.conversation, account, since)
+}
+
+/// The same of the room that is a row.
+pub(super) fn account_data_after(
+    snapshot: &Snapshot,
+    row: RowId,
+    account: Account,
+    since: ChangeNumber,
+) -> Result<Vec<DataEvent>, StoreError> {
+    let held = snapshot.account_data_of(account, Some(row))?;
     let is_wanted = |held: &HeldData| held.data.change > since && is_plain(&held.kind);
     Ok(held
         .into_iter()
@@ -304,7 +314,10 @@ fn conversation(
     if !id.starts_with('!') {
         return Err(MatrixError::invalid("this is no room id"));
     }
-    if let Some(room) = endpoint.present(snapshot)?.rooms.by_id(id) {
+    let room = endpoint.present(snapshot)?.rooms.by_id(id).cloned();
+    // The archive is the owner's alone.
+    let is_owner = call.session()?.account == Account::OWNER;
+    if let Some(room) = room.filter(|_| is_owner) {
         return Ok(room.conversation);
     }
     let local = snapshot.room(id)?;

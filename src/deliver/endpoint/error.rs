@@ -49,6 +49,20 @@ pub(super) enum Code {
     UnknownPos,
     /// The password is too weak.
     WeakPassword,
+    /// Somebody has that name.
+    UserInUse,
+    /// No user can have that name.
+    InvalidUsername,
+    /// That name is not for clients to take.
+    Exclusive,
+    /// The account was closed.
+    UserDeactivated,
+    /// Rooms of that version are not made here.
+    UnsupportedRoomVersion,
+    /// A room cannot begin like that.
+    InvalidRoomState,
+    /// That reaction is there already.
+    DuplicateAnnotation,
 }
 
 impl Code {
@@ -69,6 +83,13 @@ impl Code {
             Self::TooLarge => "M_TOO_LARGE",
             Self::UnknownPos => "M_UNKNOWN_POS",
             Self::WeakPassword => "M_WEAK_PASSWORD",
+            Self::UserInUse => "M_USER_IN_USE",
+            Self::InvalidUsername => "M_INVALID_USERNAME",
+            Self::Exclusive => "M_EXCLUSIVE",
+            Self::UserDeactivated => "M_USER_DEACTIVATED",
+            Self::UnsupportedRoomVersion => "M_UNSUPPORTED_ROOM_VERSION",
+            Self::InvalidRoomState => "M_INVALID_ROOM_STATE",
+            Self::DuplicateAnnotation => "M_DUPLICATE_ANNOTATION",
         }
     }
 }
@@ -78,7 +99,7 @@ impl MatrixError {
     pub(super) fn new(code: Code, text: impl Into<String>) -> Self {
         let status = match code {
             Code::UnknownToken | Code::MissingToken => StatusCode::UNAUTHORIZED,
-            Code::Forbidden => StatusCode::FORBIDDEN,
+            Code::Forbidden | Code::UserDeactivated => StatusCode::FORBIDDEN,
             Code::NotFound | Code::Unrecognized => StatusCode::NOT_FOUND,
             Code::LimitExceeded => StatusCode::TOO_MANY_REQUESTS,
             Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -88,7 +109,13 @@ impl MatrixError {
             | Code::MissingParam
             | Code::InvalidParam
             | Code::UnknownPos
-            | Code::WeakPassword => StatusCode::BAD_REQUEST,
+            | Code::WeakPassword
+            | Code::UserInUse
+            | Code::InvalidUsername
+            | Code::Exclusive
+            | Code::UnsupportedRoomVersion
+            | Code::InvalidRoomState
+            | Code::DuplicateAnnotation => StatusCode::BAD_REQUEST,
         };
         Self {
             status,

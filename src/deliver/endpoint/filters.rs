@@ -100,6 +100,10 @@ pub(super) struct RoomFilter {
 /// Which events a client wants of a list. `/messages`, `/context` and `/search` take one alone.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the form is the specification's"
+)]
 pub(super) struct EventFilter {
     /// How many at most.
     pub(super) limit: Option<u64>,
@@ -123,6 +127,9 @@ pub(super) struct EventFilter {
     /// Whether they are then sent although the client has them.
     #[serde(deserialize_with = "or_default")]
     pub(super) include_redundant_members: bool,
+    /// Whether what was not read is counted for each thread.
+    #[serde(deserialize_with = "or_default")]
+    pub(super) unread_thread_notifications: bool,
 }
 
 /// `null` says as much as nothing.

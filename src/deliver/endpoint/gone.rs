@@ -2,6 +2,7 @@
 //! another one or apart again; it has none any more when it was deleted or is another one.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 use serde_json::json;
@@ -97,7 +98,15 @@ pub(super) fn since(
             .map(|(row, _)| (row, [].as_slice()))
             .collect(),
     };
+    let local = snapshot
+        .rooms()?
+        .into_iter()
+        .map(|(_, room)| room.conversation);
+    let local: BTreeSet<RowId> = local.collect();
     for (row, entries) in rows {
+        if local.contains(&row) {
+            continue;
+        }
         let head = snapshot.head(row)?;
         let Some(published) = head.published else {
             continue;

@@ -44,6 +44,7 @@ use crate::matrix::json::Form;
 use crate::matrix::state::MEMBER;
 use crate::net::Method;
 use crate::store::Direction;
+use crate::store::account::Account;
 
 /// Events of a page when a client does not say.
 const USUAL_EVENTS: u64 = 10;
@@ -110,7 +111,7 @@ fn raw(event: &ClientEvent<'_>) -> Box<RawValue> {
 }
 
 /// Which way `dir` says; old clients leave it out and mean backward (D17).
-fn direction(call: &Call) -> Result<Direction, MatrixError> {
+pub(super) fn direction(call: &Call) -> Result<Direction, MatrixError> {
     match call.param("dir") {
         None | Some("b") => Ok(Direction::Backward),
         Some("f") => Ok(Direction::Forward),
@@ -119,7 +120,7 @@ fn direction(call: &Call) -> Result<Direction, MatrixError> {
 }
 
 /// How many events are wanted.
-fn limit(call: &Call) -> Result<usize, MatrixError> {
+pub(super) fn limit(call: &Call) -> Result<usize, MatrixError> {
     let limit = call.number("limit")?.unwrap_or(USUAL_EVENTS);
     Ok(usize::try_from(limit)
         .unwrap_or(usize::MAX)
@@ -138,6 +139,11 @@ impl Endpoint {
         let room = present
             .rooms
             .by_id(call.segment("room"))
+            // The archive is the owner's alone.
+            .filter(|_| {
+                call.session()
+                    .is_ok_and(|session| session.account == Account::OWNER)
+            })
             .ok_or_else(|| MatrixError::forbidden("you are not in that room"))?;
         let view = self.view(&snapshot, &present, room)?;
         ask(&view, self.clock.now().unix_millis())

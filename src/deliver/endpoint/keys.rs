@@ -35,6 +35,7 @@ use crate::deliver::endpoint::cross_signing::is_same;
 use crate::deliver::endpoint::cross_signing::with_signatures_of;
 use crate::deliver::endpoint::error::Code;
 use crate::deliver::endpoint::error::MatrixError;
+use crate::deliver::endpoint::local::Sharing;
 use crate::deliver::endpoint::route::Route;
 use crate::deliver::endpoint::token::Position;
 use crate::net::Method;
@@ -102,15 +103,17 @@ pub(super) fn unused_fallback_keys(
     Ok(unused.map(|(algorithm, _)| algorithm).collect())
 }
 
-/// The users whose devices or keys changed after `since` and up to `until`: `device_lists.changed` of `/sync`. `news` is
-/// what changed after `since`. One-time keys are nobody else's business and do not count.
+/// The users whose devices or keys changed after `since` and up to `until`, and those who are to be forgotten:
+/// `device_lists` of `/sync`, for who asks. `news` is what changed after `since`. One-time keys are nobody else's business
+/// and do not count; of others, an account hears while they share a local room with it.
 pub(super) fn changed_users(
     endpoint: &Endpoint,
     snapshot: &Snapshot,
+    asking: Account,
     news: &News,
     since: ChangeNumber,
     until: ChangeNumber,
-) -> Result<Vec<String>, MatrixError> {
+) -> Result<(Vec<String>, Vec<String>), MatrixError> {
     let is_new = |change: ChangeNumber| change > since && change <= until;
     let concerns = |account: Account, kinds: &[ChangeKind]| {
         let is_it = |(change, entry): &(ChangeNumber, ChangeEntry)| {
@@ -119,7 +122,13 @@ pub(super) fn changed_users(
         news.others.iter().any(is_it)
     };
     let mut users = Vec::new();
-    for (account, _) in snapshot.users()? {
+    let accounts = snapshot.users()?;
+    let ids = accounts
+        .iter()
+        .map(|(account, _)| endpoint.user_of(*account));
+    let ids = ids.collect::<Result<Vec<_>, _>>()?;
+    let sharing = Sharing::of(snapshot, &endpoint.user_of(asking)?, &ids, since, until)?;
+    for ((account, _), user) in accounts.into_iter().zip(ids) {
         let has_changed = if !news.is_complete || concerns(account, &[ChangeKind::Device]) {
             true
         } else if concerns(account, &[ChangeKind::Keys]) {
@@ -127,11 +136,12 @@ pub(super) fn changed_users(
         } else {
             false
         };
-        if has_changed {
-            users.push(endpoint.user_of(account)?);
+        let is_own = account == asking;
+        if is_own && has_changed || !is_own && sharing.hears_of(&user, has_changed) {
+            users.push(user);
         }
     }
-    Ok(users)
+    Ok((users, sharing.left()))
 }
 
 /// When the keys that others see of an account were written.
@@ -372,8 +382,9 @@ fn changes(endpoint: &Endpoint, call: &Call) -> Answer {
     };
     let present = endpoint.present(&snapshot)?;
     let news = snapshot.news_after(since, &present.places, KEY_CHANGES)?;
-    let changed = changed_users(endpoint, &snapshot, &news, since, until)?;
-    json(&json!({ "changed": changed, "left": [] }))
+    let asking = call.session()?.account;
+    let (changed, left) = changed_users(endpoint, &snapshot, asking, &news, since, until)?;
+    json(&json!({ "changed": changed, "left": left }))
 }
 
 /// `/_matrix/client/v3/room_keys/...`. Clients expect exactly this code where there is no backup.

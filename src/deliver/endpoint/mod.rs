@@ -17,6 +17,7 @@
 //! | say who people are, find them | `profile` |
 //! | test a request without sockets | `testing` |
 //! | follow a sliding sync | `sliding` |
+//! | see rooms that are not of the archive | `local` |
 //!
 //! Source: `[mx v1.12] Client-Server API`; `facts` of the endpoint, whose list of what clients insist on decides what is
 //! real and what is constant.
@@ -32,6 +33,7 @@ mod filters;
 mod gone;
 mod history;
 mod keys;
+mod local;
 mod login;
 mod media;
 mod membership;
@@ -78,6 +80,8 @@ use crate::deliver::endpoint::call::Answer;
 use crate::deliver::endpoint::call::Call;
 use crate::deliver::endpoint::error::Code;
 use crate::deliver::endpoint::error::MatrixError;
+use crate::deliver::endpoint::local::LocalRoutes;
+use crate::deliver::endpoint::local::Relations;
 use crate::deliver::endpoint::media::MediaIds;
 use crate::deliver::endpoint::media::Thumbnails;
 use crate::deliver::endpoint::present::Present;
@@ -123,6 +127,8 @@ use crate::store::Transaction;
 use crate::store::Writer;
 use crate::store::account::Account as AccountNumber;
 
+pub use crate::deliver::endpoint::local::NoticeKind;
+pub use crate::deliver::endpoint::local::Notices;
 pub use crate::deliver::endpoint::media::LegacyMedia;
 pub use crate::deliver::endpoint::media::MediaFiles;
 
@@ -143,6 +149,8 @@ pub struct Settings {
     pub legacy_media: LegacyMedia,
     /// What the service is doing, for the built-in page.
     pub status: Status,
+    /// Whether clients may make accounts and rooms (D27).
+    pub conformance: bool,
 }
 
 /// Tells what the service is doing, as the object that the page's `status.js` describes; `None` when it cannot. May wait
@@ -170,6 +178,7 @@ impl Settings {
             files,
             legacy_media: LegacyMedia::Off,
             status,
+            conformance: false,
         })
     }
 }
@@ -227,7 +236,9 @@ pub struct Endpoint {
     polls: Slots<String>,
     connections: Connections,
     typing: Typing,
+    relations: Relations,
     router: Router<Route>,
+    local: LocalRoutes,
     /// Of the archive.
     generation: u64,
     /// Which run this is: typing notices are counted anew in each.
@@ -267,13 +278,20 @@ impl Server {
             polls: Slots::new(POLLS_PER_DEVICE, POLLS),
             connections: Connections::new(boot),
             typing: Typing::default(),
+            relations: Relations::default(),
             router: router()?,
+            local: LocalRoutes::new(settings.conformance)?,
             generation: snapshot.generation()?,
             boot,
             store,
             clock,
             settings,
         })))
+    }
+
+    /// What says things to the owner.
+    pub fn notices(&self) -> Notices {
+        Notices::new(Arc::clone(&self.0))
     }
 }
 
@@ -376,14 +394,19 @@ impl Endpoint {
         if request.method == Method::OPTIONS {
             return Ok(Response::empty(StatusCode::NO_CONTENT));
         }
-        let (route, captures) = match self.router.route(&request.method, &request.path) {
-            Routed::Found(route, captures) => (route.clone(), captures),
-            Routed::NotFound => return Err(unrecognized(StatusCode::NOT_FOUND)),
-            Routed::MethodNotAllowed(methods) => {
-                let refused = unrecognized(StatusCode::METHOD_NOT_ALLOWED).into_response();
-                return Ok(refused.with_text(header::ALLOW, &allow(&methods)));
-            }
-            Routed::Malformed(error) => return Err(MatrixError::invalid(error.to_string())),
+        let snapshot = || self.store.snapshot();
+        let local = self.local.route(snapshot, &request.method, &request.path)?;
+        let (route, captures) = match local {
+            Some(local) => local,
+            None => match self.router.route(&request.method, &request.path) {
+                Routed::Found(route, captures) => (route.clone(), captures),
+                Routed::NotFound => return Err(unrecognized(StatusCode::NOT_FOUND)),
+                Routed::MethodNotAllowed(methods) => {
+                    let refused = unrecognized(StatusCode::METHOD_NOT_ALLOWED).into_response();
+                    return Ok(refused.with_text(header::ALLOW, &allow(&methods)));
+                }
+                Routed::Malformed(error) => return Err(MatrixError::invalid(error.to_string())),
+            },
         };
         let query = request.query.clone();
         let query = query.map_err(|error| MatrixError::invalid(error.to_string()))?;
@@ -424,10 +447,18 @@ impl Endpoint {
         let recognised = self
             .sessions
             .of(&self.store.snapshot()?, token, self.clock.now())?;
+        if !self.is_open_to(recognised.session.account) {
+            return Err(session::unknown());
+        }
         if recognised.is_due {
             self.note_seen(&recognised.session, request).await?;
         }
         Ok(Some(recognised.session))
+    }
+
+    /// Whether an account may do anything: those beside the owner's are of conformance mode (D27).
+    fn is_open_to(&self, account: AccountNumber) -> bool {
+        account == AccountNumber::OWNER || self.settings.conformance
     }
 
     /// Notes that a device was there, and from where.

@@ -25,6 +25,7 @@ use crate::deliver::endpoint::call::Call;
 use crate::deliver::endpoint::call::json;
 use crate::deliver::endpoint::call::nothing;
 use crate::deliver::endpoint::error::MatrixError;
+use crate::deliver::endpoint::local;
 use crate::deliver::endpoint::present::Present;
 use crate::deliver::endpoint::route::Route;
 use crate::model::handle::normalise;
@@ -74,6 +75,9 @@ fn name_of(
         }
         Some(_) => return Ok(localpart()),
         None => {}
+    }
+    if user == local::speaker(endpoint) {
+        return Ok(Some(local::SPEAKER.to_owned()));
     }
     if user == owner.unknown().as_str() {
         return Ok(Some("Unknown sender".to_owned()));
@@ -225,6 +229,9 @@ fn joined_rooms(endpoint: &Endpoint, call: &Call) -> Answer {
             ids.push(room.id.as_str());
         }
     }
+    let user = endpoint.user_of(account)?;
+    let local = local::joined(&snapshot, &user)?;
+    ids.extend(local.iter().map(String::as_str));
     ids.sort_unstable();
     json(&json!({ "joined_rooms": ids }))
 }

@@ -11,6 +11,10 @@
 //!
 //! Source: `[mx v1.12] Push Notifications`; `facts` of the endpoint, 11 and 15.1.
 
+use std::pin::pin;
+use std::task::Poll;
+use std::task::Waker;
+
 use ruma::OwnedRoomId;
 use ruma::OwnedUserId;
 use ruma::push::Action;
@@ -21,9 +25,11 @@ use ruma::push::NewPatternedPushRule;
 use ruma::push::NewPushRule;
 use ruma::push::NewSimplePushRule;
 use ruma::push::PushCondition;
+use ruma::push::PushConditionRoomCtx;
 use ruma::push::RemovePushRuleError;
 use ruma::push::RuleKind;
 use ruma::push::Ruleset;
+use ruma::serde::Raw;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
@@ -128,6 +134,22 @@ impl Rules {
         }
         let rule = self.0.room.get(room);
         rule.is_some_and(|rule| rule.enabled && is_quiet(&rule.actions))
+    }
+
+    /// Whether an event, as a client sees it, makes a noise, and whether it is to stand out.
+    pub(super) fn noise(&self, event: &Value, context: &PushConditionRoomCtx) -> (bool, bool) {
+        let Ok(event) = Raw::<Value>::new(event) else {
+            return (false, false);
+        };
+        let actions = pin!(self.0.get_actions(&event, context));
+        // Nothing in it waits: the conditions that could are not among those of this server.
+        match actions.poll(&mut std::task::Context::from_waker(Waker::noop())) {
+            Poll::Ready(actions) => (
+                actions.iter().any(Action::should_notify),
+                actions.iter().any(Action::is_highlight),
+            ),
+            Poll::Pending => (false, false),
+        }
     }
 
     /// As served: every kind is there, empty or not.

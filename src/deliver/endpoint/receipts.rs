@@ -46,8 +46,8 @@ use crate::store::value::ChangeKind;
 use crate::store::value::ReadFrom;
 use crate::store::value::ReadPosition;
 
-const READ: &str = "m.read";
-const READ_PRIVATE: &str = "m.read.private";
+pub(super) const READ: &str = "m.read";
+pub(super) const READ_PRIVATE: &str = "m.read.private";
 
 /// Account data of a room: where the owner has read everything.
 pub(super) const FULLY_READ: &str = "m.fully_read";
@@ -78,14 +78,15 @@ fn receipt(endpoint: &Endpoint, call: &Call) -> Answer {
     })
 }
 
+/// Up to where somebody has read, in each way of saying it.
 #[derive(Deserialize)]
-struct Markers {
+pub(super) struct Markers {
     #[serde(rename = "m.fully_read")]
-    fully_read: Option<String>,
+    pub(super) fully_read: Option<String>,
     #[serde(rename = "m.read")]
-    read: Option<String>,
+    pub(super) read: Option<String>,
     #[serde(rename = "m.read.private")]
-    read_private: Option<String>,
+    pub(super) read_private: Option<String>,
 }
 
 /// `POST /_matrix/client/v3/rooms/{room}/read_markers`.

@@ -121,6 +121,7 @@ pub(super) struct World {
     /// Of [`DEVICE`].
     pub(super) token: String,
     clock: Hand,
+    settings: Settings,
 }
 
 /// What a request was answered.
@@ -156,6 +157,30 @@ impl World {
 
     /// The same with another rule for files without a token.
     pub(super) fn with_legacy_media(legacy_media: LegacyMedia) -> Self {
+        let world = Self::empty(|settings| settings.legacy_media = legacy_media);
+        world.add(first_page());
+        world
+    }
+
+    /// An archive without conversations, in which clients make accounts and rooms (D27).
+    pub(super) fn conformance() -> Self {
+        Self::empty(|settings| settings.conformance = true)
+    }
+
+    /// The same archive, served anew.
+    pub(super) fn restarted(self) -> Self {
+        let clock = Arc::new(self.clock.clone());
+        let server = Server::new(self.store.clone(), clock, self.settings.clone()).unwrap();
+        Self { server, ..self }
+    }
+
+    /// The same archive, served anew with other settings.
+    pub(super) fn restarted_with(mut self, set: impl FnOnce(&mut Settings)) -> Self {
+        set(&mut self.settings);
+        self.restarted()
+    }
+
+    fn empty(set: impl FnOnce(&mut Settings)) -> Self {
         let folder = Arc::new(Folder(tempfile::tempdir().unwrap()));
         let clock = Hand::default();
         clock.0.store(at(60).nanos(), Ordering::Relaxed);
@@ -171,25 +196,27 @@ impl World {
             transaction.put_user(AccountNumber::OWNER, &user)
         });
         written.unwrap();
-        let settings = Settings {
+        let mut settings = Settings {
             account,
             hosts: HostCheck::new(["example.org"]),
             public_url: None,
             allowed_origins: Vec::new(),
             files: Arc::<Folder>::clone(&folder),
-            legacy_media,
+            legacy_media: LegacyMedia::Off,
             status: Arc::new(|| None),
+            conformance: false,
         };
-        let server = Server::new(store.clone(), Arc::new(clock.clone()), settings).unwrap();
+        set(&mut settings);
+        let server = Server::new(store.clone(), Arc::new(clock.clone()), settings.clone()).unwrap();
         let mut world = Self {
             store,
             folder,
             server,
             token: String::new(),
             clock,
+            settings,
         };
         world.token = world.log_in(DEVICE);
-        world.add(first_page());
         world
     }
 

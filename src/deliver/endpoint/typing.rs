@@ -57,6 +57,17 @@ pub(super) struct Notices {
     pub(super) ends: Option<Instant>,
 }
 
+impl Notices {
+    /// None.
+    pub(super) fn none() -> Self {
+        Self {
+            until: 0,
+            rooms: HashMap::new(),
+            ends: None,
+        }
+    }
+}
+
 impl Typing {
     /// Moves with each change.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
@@ -105,6 +116,20 @@ impl Typing {
         }
     }
 
+    /// Notes what somebody says of their typing.
+    pub(super) fn note(&self, room: &str, user: &str, notice: &Notice) {
+        let wait = notice.timeout.map_or(USUAL_WAIT, Duration::from_millis);
+        let ends = notice
+            .typing
+            .then(|| Instant::now() + wait.min(TYPING_WAIT));
+        self.set(room, user, ends);
+    }
+
+    /// Notes that somebody types no more.
+    pub(super) fn stop(&self, room: &str, user: &str) {
+        self.set(room, user, None);
+    }
+
     fn next(&self) -> u64 {
         self.latest.send_modify(|latest| *latest += 1);
         *self.latest.borrow()
@@ -115,8 +140,9 @@ impl Typing {
     }
 }
 
+/// What somebody says of their typing.
 #[derive(Deserialize)]
-struct Notice {
+pub(super) struct Notice {
     #[serde(default)]
     typing: bool,
     timeout: Option<u64>,
@@ -130,11 +156,7 @@ fn typing(endpoint: &Endpoint, call: &Call) -> Answer {
         return Err(MatrixError::forbidden("only for yourself"));
     }
     endpoint.in_room(call, |view, _now| {
-        let wait = notice.timeout.map_or(USUAL_WAIT, Duration::from_millis);
-        let ends = notice
-            .typing
-            .then(|| Instant::now() + wait.min(TYPING_WAIT));
-        endpoint.typing.set(view.room.id.as_str(), &user, ends);
+        endpoint.typing.note(view.room.id.as_str(), &user, &notice);
         nothing()
     })
 }

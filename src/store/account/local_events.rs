@@ -2,6 +2,8 @@
 
 use std::ops::Bound;
 
+use redb::ReadableTable;
+
 use crate::base::ids::ChangeNumber;
 use crate::base::ids::RowId;
 use crate::store::account::reading;
@@ -16,6 +18,7 @@ use crate::store::transaction::value;
 use crate::store::value::ChangeKind;
 use crate::store::value::LocalEvent;
 use crate::store::value::Opaque;
+use crate::store::value::RoomState;
 
 impl Transaction<'_> {
     /// Adds an event to a room. Its change is its place: local events have no other order.
@@ -41,6 +44,62 @@ impl Transaction<'_> {
         Ok(change)
     }
 
+    /// The same for an event that is state: it is the newest version of that piece from its change on. The version itself
+    /// says nothing, the event does.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn add_local_state(
+        &mut self,
+        conversation: RowId,
+        (kind, key): (&str, &str),
+        id: &str,
+        body: Opaque,
+    ) -> Result<ChangeNumber, StoreError> {
+        let change = self.add_local_event(conversation, id, body)?;
+        let state = RoomState {
+            change,
+            at: self.now,
+            body: Opaque::default(),
+        };
+        self.put_version(conversation, kind, key, &state)?;
+        Ok(change)
+    }
+
+    /// An event of a room by its id, with its place.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn local_event(
+        &self,
+        conversation: RowId,
+        id: &str,
+    ) -> Result<Option<(ChangeNumber, LocalEvent)>, StoreError> {
+        let tables = &self.tables.account;
+        event(
+            &tables.local_event_ids,
+            &tables.local_events,
+            conversation,
+            id,
+        )
+    }
+
+    /// An event of a room by its place.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn local_event_at(
+        &self,
+        conversation: RowId,
+        at: ChangeNumber,
+    ) -> Result<Option<LocalEvent>, StoreError> {
+        let place = (conversation.0, at.0);
+        find(&self.tables.account.local_events, "local_events", place)
+    }
+
     /// Replaces what an event says, for instance when it is redacted. Answers whether there is such an event. Nobody is
     /// told: the event that redacts it is told.
     ///
@@ -53,20 +112,11 @@ impl Transaction<'_> {
         id: &str,
         body: Opaque,
     ) -> Result<bool, StoreError> {
-        use redb::ReadableTable;
-
-        let found = self.tables.account.local_event_ids.get(id);
-        let found = found.map_err(reading)?.map(|change| change.value());
-        let Some(change) = found else {
-            return Ok(false);
-        };
-        let table = &self.tables.account.local_events;
-        let held: Option<LocalEvent> = find(table, "local_events", (conversation.0, change))?;
-        let Some(held) = held else {
+        let Some((change, held)) = self.local_event(conversation, id)? else {
             return Ok(false);
         };
         let event = LocalEvent { body, ..held };
-        self.write_local_event(conversation, ChangeNumber(change), &event)?;
+        self.write_local_event(conversation, change, &event)?;
         Ok(true)
     }
 
@@ -93,13 +143,27 @@ impl Snapshot {
         conversation: RowId,
         id: &str,
     ) -> Result<Option<(ChangeNumber, LocalEvent)>, StoreError> {
-        let found = self.tables.local_event_ids()?.get(id).map_err(reading)?;
-        let Some(change) = found.map(|change| change.value()) else {
-            return Ok(None);
-        };
-        let place = (conversation.0, change);
-        let event = find(self.tables.local_events()?, "local_events", place)?;
-        Ok(event.map(|event| (ChangeNumber(change), event)))
+        let tables = &self.tables;
+        event(
+            tables.local_event_ids()?,
+            tables.local_events()?,
+            conversation,
+            id,
+        )
+    }
+
+    /// An event of a room by its place.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn local_event_at(
+        &self,
+        conversation: RowId,
+        at: ChangeNumber,
+    ) -> Result<Option<LocalEvent>, StoreError> {
+        let place = (conversation.0, at.0);
+        find(self.tables.local_events()?, "local_events", place)
     }
 
     /// The events of a room from a place on in one direction, at most so many.
@@ -138,4 +202,18 @@ impl Snapshot {
         }
         Ok(events)
     }
+}
+
+/// An event of a room by its id, with its place.
+fn event(
+    ids: &impl ReadableTable<&'static str, u64>,
+    events: &impl ReadableTable<(u64, u64), &'static [u8]>,
+    conversation: RowId,
+    id: &str,
+) -> Result<Option<(ChangeNumber, LocalEvent)>, StoreError> {
+    let Some(change) = ids.get(id).map_err(reading)?.map(|change| change.value()) else {
+        return Ok(None);
+    };
+    let event = find(events, "local_events", (conversation.0, change))?;
+    Ok(event.map(|event| (ChangeNumber(change), event)))
 }

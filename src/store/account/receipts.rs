@@ -20,7 +20,7 @@ use crate::store::value::Receipt;
 pub struct NewReceipt {
     /// The event.
     pub event_id: String,
-    /// Time of the event's message.
+    /// Time of the event's message; for a local event its change, whatever the clock said.
     pub time: AppleTime,
     /// The event's message; 0 for a local event.
     pub row: RowId,

@@ -1,5 +1,7 @@
 //! Rooms: what their ids stand for, and the state that is not made of the archive.
 
+use redb::ReadableTable;
+
 use crate::base::ids::ChangeNumber;
 use crate::base::ids::RowId;
 use crate::store::account::reading;
@@ -9,6 +11,7 @@ use crate::store::snapshot::Snapshot;
 use crate::store::transaction::Transaction;
 use crate::store::transaction::find;
 use crate::store::transaction::put;
+use crate::store::transaction::value;
 use crate::store::value::ChangeKind;
 use crate::store::value::Opaque;
 use crate::store::value::Room;
@@ -126,20 +129,24 @@ impl Transaction<'_> {
         kind: &str,
         key: &str,
     ) -> Result<u32, StoreError> {
-        use redb::ReadableTable;
+        let last = self.room_state(conversation, kind, key, ChangeNumber(u64::MAX))?;
+        Ok(last.map_or(0, |(last, _)| last + 1))
+    }
 
-        let (first, end) = (
-            (conversation.0, kind, key, 0),
-            (conversation.0, kind, key, u32::MAX),
-        );
-        let mut held = self
-            .tables
-            .account
-            .room_states
-            .range(first..=end)
-            .map_err(reading)?;
-        let last = held.next_back().transpose().map_err(reading)?;
-        Ok(last.map_or(0, |(place, _)| place.value().3 + 1))
+    /// The newest version of a piece of a room's state that is not newer than a change.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn room_state(
+        &self,
+        conversation: RowId,
+        kind: &str,
+        key: &str,
+        as_of: ChangeNumber,
+    ) -> Result<Option<(u32, RoomState)>, StoreError> {
+        let table = &self.tables.account.room_states;
+        version_until(table, conversation, (kind, key), as_of)
     }
 }
 
@@ -193,12 +200,44 @@ impl Snapshot {
         key: &str,
         as_of: ChangeNumber,
     ) -> Result<Option<(u32, RoomState)>, StoreError> {
+        version_until(self.tables.room_states()?, conversation, (kind, key), as_of)
+    }
+
+    /// Every version of one piece of a room's state, the first one first.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn room_state_versions(
+        &self,
+        conversation: RowId,
+        kind: &str,
+        key: &str,
+    ) -> Result<Vec<RoomState>, StoreError> {
         let from = (conversation.0, kind, key, 0);
         let table = self.tables.room_states()?;
-        let mut versions: Vec<(u32, RoomState)> = rows_from(table, "room_states", from, |found| {
-            ((found.0, found.1, found.2) == (conversation.0, kind, key)).then_some(found.3)
+        let versions = rows_from(table, "room_states", from, |found| {
+            ((found.0, found.1, found.2) == (conversation.0, kind, key)).then_some(())
         })?;
-        versions.retain(|(_, state)| state.change <= as_of);
-        Ok(versions.pop())
+        Ok(versions.into_iter().map(|((), state)| state).collect())
     }
+}
+
+/// The newest version of a piece of a room's state that is not newer than a change.
+fn version_until(
+    table: &impl ReadableTable<(u64, &'static str, &'static str, u32), &'static [u8]>,
+    conversation: RowId,
+    (kind, key): (&str, &str),
+    as_of: ChangeNumber,
+) -> Result<Option<(u32, RoomState)>, StoreError> {
+    let first = (conversation.0, kind, key, 0);
+    let last = (conversation.0, kind, key, u32::MAX);
+    for entry in table.range(first..=last).map_err(reading)?.rev() {
+        let (place, bytes) = entry.map_err(reading)?;
+        let state: RoomState = value("room_states", bytes.value())?;
+        if state.change <= as_of {
+            return Ok(Some((place.value().3, state)));
+        }
+    }
+    Ok(None)
 }

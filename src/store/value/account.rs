@@ -62,7 +62,7 @@ pub struct RoomState {
     pub change: ChangeNumber,
     /// When.
     pub at: AppleTime,
-    /// The event, as the endpoint writes it.
+    /// The event, as the endpoint writes it; empty where it is the local event of that change.
     pub body: Opaque,
 }
 
@@ -128,7 +128,7 @@ pub struct Receipt {
     pub change: ChangeNumber,
     /// The event.
     pub event_id: String,
-    /// Time of the event's message: what decides which of two receipts is further on.
+    /// Time of the event's message, or the change of a local event: what decides which of two receipts is further on.
     pub time: AppleTime,
     /// The event's message; 0 for a local event.
     pub row: RowId,

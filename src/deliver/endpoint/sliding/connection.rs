@@ -27,6 +27,7 @@ use crate::base::limits::SLIDING_CONNECTIONS;
 use crate::base::limits::SLIDING_CONNECTIONS_PER_DEVICE;
 use crate::deliver::endpoint::error::Code;
 use crate::deliver::endpoint::error::MatrixError;
+use crate::deliver::endpoint::local::sliding::Told;
 use crate::deliver::endpoint::rooms::Rooms;
 use crate::deliver::endpoint::sliding::request::RequiredState;
 use crate::deliver::endpoint::sliding::wanted::Wanted;
@@ -53,6 +54,8 @@ pub(super) struct Generation {
     pub(super) has_account_data: bool,
     /// Whether receipts were told.
     pub(super) has_receipts: bool,
+    /// Every local room that was told of, by its id.
+    pub(super) local: BTreeMap<String, Told>,
 }
 
 /// One-time keys by algorithm, and algorithms with an unused fallback key.

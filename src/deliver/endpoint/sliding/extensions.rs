@@ -109,15 +109,16 @@ pub(super) fn key_counts(snapshot: &Snapshot, session: &Session) -> Result<KeyCo
 }
 
 impl E2ee {
-    /// Of a device, and the users whose devices or keys changed.
-    pub(super) fn new((counts, unused): KeyCounts, changed: Vec<String>) -> Self {
+    /// Of a device, with the users whose devices or keys changed and those who are to be forgotten.
+    pub(super) fn new(
+        (counts, unused): KeyCounts,
+        changed: Vec<String>,
+        left: Vec<String>,
+    ) -> Self {
         Self {
             counts,
             unused,
-            lists: DeviceLists {
-                changed,
-                left: Vec::new(),
-            },
+            lists: DeviceLists { changed, left },
         }
     }
 }

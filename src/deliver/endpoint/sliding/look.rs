@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde_json::Value;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -16,6 +17,7 @@ use crate::deliver::endpoint::account_data::DataEvent;
 use crate::deliver::endpoint::error::MatrixError;
 use crate::deliver::endpoint::gone::Gone;
 use crate::deliver::endpoint::keys;
+use crate::deliver::endpoint::local::sliding;
 use crate::deliver::endpoint::membership::Left;
 use crate::deliver::endpoint::present::Present;
 use crate::deliver::endpoint::push_rules::Rules;
@@ -33,8 +35,10 @@ use crate::deliver::endpoint::sliding::extensions::Received;
 use crate::deliver::endpoint::sliding::list;
 use crate::deliver::endpoint::sliding::list::Ranked;
 use crate::deliver::endpoint::sliding::list::Sieve;
+use crate::deliver::endpoint::sliding::request::Details;
 use crate::deliver::endpoint::sliding::request::OfRooms;
 use crate::deliver::endpoint::sliding::request::Request;
+use crate::deliver::endpoint::sliding::request::RequiredState;
 use crate::deliver::endpoint::sliding::room;
 use crate::deliver::endpoint::sliding::room::Moment;
 use crate::deliver::endpoint::sliding::room::RoomAnswer;
@@ -45,6 +49,7 @@ use crate::deliver::endpoint::sliding::wanted::Wishes;
 use crate::matrix::ids::RoomId;
 use crate::store::News;
 use crate::store::Snapshot;
+use crate::store::account::Account;
 use crate::store::value::ChangeEntry;
 
 /// Which rooms are with one other person.
@@ -55,6 +60,7 @@ pub(super) struct Found {
     /// Rooms of each list, in the order of the request's lists.
     pub(super) counts: Vec<usize>,
     pub(super) rooms: BTreeMap<String, RoomAnswer>,
+    pub(super) local: BTreeMap<String, Value>,
     pub(super) extensions: Extensions,
     /// Whether the client has been waiting for any of it.
     pub(super) is_news: bool,
@@ -67,7 +73,7 @@ pub(super) struct Found {
 /// Everything that one answer is made of.
 struct Look<'a> {
     endpoint: &'a Endpoint,
-    session: &'a Session,
+    session: &'a Arc<Session>,
     request: &'a Request,
     base: &'a Generation,
     snapshot: &'a Snapshot,
@@ -79,7 +85,7 @@ struct Look<'a> {
 /// Looks.
 pub(super) fn look(
     endpoint: &Endpoint,
-    session: &Session,
+    session: &Arc<Session>,
     request: &Request,
     base: &Generation,
 ) -> Result<Found, MatrixError> {
@@ -106,10 +112,13 @@ pub(super) fn look(
 impl Look<'_> {
     fn found(&self) -> Result<Found, MatrixError> {
         let mut ranked = list::ranked(self.snapshot, self.present)?;
-        ranked.retain(|ranked| !self.is_hidden(ranked.room.conversation));
+        // The archive is the owner's alone.
+        let is_owner = self.session.account == Account::OWNER;
+        ranked.retain(|ranked| is_owner && !self.is_hidden(ranked.room.conversation));
         let mut found = Found {
             counts: Vec::new(),
             rooms: BTreeMap::new(),
+            local: BTreeMap::new(),
             extensions: Extensions::default(),
             is_news: false,
             typing_ends: None,
@@ -122,6 +131,7 @@ impl Look<'_> {
         let wanted = self.wanted(&ranked, &mut found.counts)?;
         let news = self.news(&wanted)?;
         self.answer_rooms(&wanted, &news, &mut found)?;
+        self.answer_local(&mut found)?;
         self.answer_typing(&wanted, &mut found);
         self.answer_keys(&news, &mut found)?;
         let queue = &self.request.extensions.to_device;
@@ -133,6 +143,66 @@ impl Look<'_> {
         }
         found.is_news |= !found.rooms.is_empty();
         Ok(found)
+    }
+
+    /// Tells of the rooms that are not of the archive.
+    fn answer_local(&self, found: &mut Found) -> Result<(), MatrixError> {
+        let asked = &self.request.extensions;
+        let wish = |id: &str, is_invite: bool| {
+            let lists = self.request.lists.values().filter(|list| {
+                list.filters.as_ref().is_none_or(|filters| {
+                    filters.is_dm != Some(true)
+                        && filters.is_encrypted != Some(true)
+                        && filters.is_invite.is_none_or(|wanted| wanted == is_invite)
+                        && filters.tags.is_empty()
+                        && filters.spaces.is_empty()
+                })
+            });
+            let details = lists.map(|list| &list.details);
+            let details = details.chain(self.request.room_subscriptions.get(id));
+            let states = details
+                .clone()
+                .map(|details| RequiredState::new(details.required_state.clone()));
+            let state = states.reduce(|one, other| one.union(&other))?;
+            Some(sliding::Wish {
+                limit: details
+                    .map(Details::timeline_limit)
+                    .max()
+                    .unwrap_or_default(),
+                is_lazy: state.wants_lazy_members(),
+                wants: Box::new(move |kind, key, me| state.names(kind, key, me)),
+            })
+        };
+        let local = sliding::look(
+            self.endpoint,
+            self.snapshot,
+            self.session,
+            &self.base.local,
+            wish,
+        )?;
+        found.is_news |= !local.rooms.is_empty();
+        found.local = local.rooms;
+        found.made.local = local.told;
+        if let Some(receipts) = &mut found.extensions.receipts {
+            found.is_news |= !local.receipts.is_empty();
+            receipts.rooms.extend(local.receipts);
+        }
+        if let Some(data) = &mut found.extensions.account_data {
+            found.is_news |= !local.data.is_empty();
+            data.rooms.extend(local.data);
+        }
+        if asked.typing.is_on() {
+            let notices = self.endpoint.typing.after(self.base.typing);
+            let mut typing = extensions::OfRooms::default();
+            for id in found.made.local.keys() {
+                if let Some(users) = notices.rooms.get(id) {
+                    typing.rooms.insert(id.clone(), extensions::typing(users));
+                }
+            }
+            found.is_news |= !typing.rooms.is_empty();
+            found.extensions.typing = Some(typing);
+        }
+        Ok(())
     }
 
     /// Whether a client left a room, and nothing came since.
@@ -381,7 +451,7 @@ impl Look<'_> {
             return;
         }
         let notices = self.endpoint.typing.after(self.base.typing);
-        let mut typing = extensions::OfRooms::default();
+        let mut typing = found.extensions.typing.take().unwrap_or_default();
         let wanted = wanted.iter().filter(|wanted| self.takes(asked, wanted));
         for id in wanted.map(|wanted| wanted.ranked.room.id.as_str()) {
             if let Some(users) = notices.rooms.get(id) {
@@ -404,14 +474,23 @@ impl Look<'_> {
         let counts = extensions::key_counts(self.snapshot, self.session)?;
         let is_first = self.base.keys.is_none();
         let since = self.base.until;
-        let changed = if is_first || news.until <= since {
-            Vec::new()
+        let (changed, left) = if is_first || news.until <= since {
+            (Vec::new(), Vec::new())
         } else {
-            keys::changed_users(self.endpoint, self.snapshot, news, since, news.until)?
+            let asking = self.session.account;
+            keys::changed_users(
+                self.endpoint,
+                self.snapshot,
+                asking,
+                news,
+                since,
+                news.until,
+            )?
         };
-        found.is_news |= !changed.is_empty() || self.base.keys.as_ref() != Some(&counts);
+        found.is_news |=
+            !(changed.is_empty() && left.is_empty()) || self.base.keys.as_ref() != Some(&counts);
         found.made.keys = Some(counts.clone());
-        found.extensions.e2ee = Some(E2ee::new(counts, changed));
+        found.extensions.e2ee = Some(E2ee::new(counts, changed, left));
         Ok(())
     }
 }

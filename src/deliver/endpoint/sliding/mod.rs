@@ -35,6 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
@@ -77,8 +78,16 @@ struct Response<'r> {
     #[serde(skip_serializing_if = "Option::is_none")]
     txn_id: Option<&'r str>,
     lists: BTreeMap<&'r str, ListAnswer>,
-    rooms: BTreeMap<String, RoomAnswer>,
+    rooms: BTreeMap<String, AnyRoom>,
     extensions: Extensions,
+}
+
+/// A room of the archive or another one.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum AnyRoom {
+    Archive(Box<RoomAnswer>),
+    Local(Value),
 }
 
 /// How many rooms a list has, in its windows or not.
@@ -217,11 +226,15 @@ fn end(endpoint: &Endpoint, turn: &Turn, request: &Request, found: Found) -> Ans
             extensions: Extensions::default(),
         });
     };
+    let rooms = found.rooms.into_iter();
+    let rooms = rooms.map(|(id, room)| (id, AnyRoom::Archive(Box::new(room))));
+    let local = found.local.into_iter();
+    let local = local.map(|(id, room)| (id, AnyRoom::Local(room)));
     json(&Response {
         pos,
         txn_id,
         lists,
-        rooms: found.rooms,
+        rooms: rooms.chain(local).collect(),
         extensions: found.extensions,
     })
 }

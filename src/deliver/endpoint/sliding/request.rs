@@ -172,12 +172,15 @@ impl RequiredState {
 
     /// Whether an event is wanted whatever the timeline has.
     pub(super) fn wants(&self, event: &Event, me: &UserId) -> bool {
-        let Some(state_key) = event.state_key.as_deref() else {
-            return false;
-        };
+        let key = event.state_key.as_deref();
+        key.is_some_and(|key| self.names(event.event_type, key, me.as_str()))
+    }
+
+    /// The same of state with a type and a key.
+    pub(super) fn names(&self, event_type: &str, state_key: &str, me: &str) -> bool {
         self.0.iter().any(|(kind, key)| {
-            (kind == "*" || kind == event.event_type)
-                && (key == "*" || key == state_key || key == "$ME" && state_key == me.as_str())
+            (kind == "*" || kind == event_type)
+                && (key == "*" || key == state_key || key == "$ME" && state_key == me)
         })
     }
 

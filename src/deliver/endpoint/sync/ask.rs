@@ -36,7 +36,7 @@ pub(super) enum Since {
 }
 
 /// How many events of a room's block are wanted.
-pub(super) fn limit(filter: &EventFilter) -> usize {
+pub(in crate::deliver::endpoint) fn limit(filter: &EventFilter) -> usize {
     let limit = filter.limit.unwrap_or(USUAL_EVENTS);
     usize::try_from(limit)
         .unwrap_or(usize::MAX)

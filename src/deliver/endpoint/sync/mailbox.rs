@@ -15,6 +15,7 @@ use crate::deliver::endpoint::token::Position;
 use crate::store::News;
 use crate::store::Snapshot;
 use crate::store::StoreError;
+use crate::store::account::Account;
 
 /// Forgets what a device has received: what its token covers was in the answer that brought the token.
 pub(super) fn acknowledge(
@@ -53,21 +54,22 @@ pub(super) fn to_device(
 #[derive(Serialize)]
 pub(super) struct DeviceLists {
     pub(super) changed: Vec<String>,
-    left: [&'static str; 0],
+    pub(super) left: Vec<String>,
 }
 
 /// Who changed keys or devices after `since`; nobody for a client that has nothing.
 pub(super) fn device_lists(
     endpoint: &Endpoint,
     snapshot: &Snapshot,
+    asking: Account,
     news: Option<&News>,
     since: ChangeNumber,
 ) -> Result<DeviceLists, MatrixError> {
-    let changed = match news {
-        Some(news) => keys::changed_users(endpoint, snapshot, news, since, news.until)?,
-        None => Vec::new(),
+    let (changed, left) = match news {
+        Some(news) => keys::changed_users(endpoint, snapshot, asking, news, since, news.until)?,
+        None => (Vec::new(), Vec::new()),
     };
-    Ok(DeviceLists { changed, left: [] })
+    Ok(DeviceLists { changed, left })
 }
 
 /// What a device has left of its keys.

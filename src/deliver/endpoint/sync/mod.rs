@@ -43,6 +43,8 @@ use crate::net::Method;
 use crate::net::Response;
 use crate::net::StatusCode;
 
+pub(super) use crate::deliver::endpoint::sync::ask::limit;
+
 /// What a client is told to wait whose other polls take all that it may have.
 const BUSY_WAIT: Duration = Duration::from_secs(1);
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::value::to_raw_value;
 use tokio::time::Instant;
 
 use crate::base::ids::ChangeNumber;
@@ -20,9 +21,11 @@ use crate::base::limits::SYNC_ROOMS_PER_THREAD;
 use crate::deliver::endpoint::Endpoint;
 use crate::deliver::endpoint::account_data;
 use crate::deliver::endpoint::account_data::DataEvent;
+use crate::deliver::endpoint::call::bad_json;
 use crate::deliver::endpoint::error::Code;
 use crate::deliver::endpoint::error::MatrixError;
 use crate::deliver::endpoint::gone;
+use crate::deliver::endpoint::local;
 use crate::deliver::endpoint::present::Present;
 use crate::deliver::endpoint::push_rules::Rules;
 use crate::deliver::endpoint::rooms::Room;
@@ -136,7 +139,7 @@ impl Turn {
     /// Answers who stands somewhere.
     pub(super) fn take(
         endpoint: &Endpoint,
-        session: &Session,
+        session: &Arc<Session>,
         ask: &Ask,
         from: Since,
     ) -> Result<Self, MatrixError> {
@@ -171,7 +174,8 @@ impl Turn {
             rules: Rules::of(endpoint, &snapshot, session.account)?,
             now: endpoint.clock.now().unix_millis(),
         };
-        let (parts, has_other_rooms) = moment.parts(news.as_ref())?;
+        let (mut parts, has_other_rooms) = moment.parts(news.as_ref())?;
+        moment.add_local(session, news.as_ref(), &mut parts)?;
         let next = endpoint.position(latest, typing.until);
         let body = Body {
             next_batch: next.to_string(),
@@ -183,16 +187,24 @@ impl Turn {
             to_device: Events {
                 events: mailbox::to_device(&snapshot, session, since)?,
             },
-            device_lists: mailbox::device_lists(endpoint, &snapshot, news.as_ref(), since)?,
+            device_lists: mailbox::device_lists(
+                endpoint,
+                &snapshot,
+                session.account,
+                news.as_ref(),
+                since,
+            )?,
             keys: mailbox::keys_left(&snapshot, session)?,
         };
         let is_news = since == ChangeNumber::default()
             || ask.full_state
             || !body.rooms.join.is_empty()
+            || !body.rooms.invite.is_empty()
             || !body.rooms.leave.is_empty()
             || !body.account_data.events.is_empty()
             || !body.to_device.events.is_empty()
-            || !body.device_lists.changed.is_empty();
+            || !body.device_lists.changed.is_empty()
+            || !body.device_lists.left.is_empty();
         let body = serde_json::to_vec(&body).map_err(|error| {
             tracing::error!(%error, "an answer could not be written");
             MatrixError::new(Code::Unknown, "the answer could not be written")
@@ -242,7 +254,8 @@ impl Moment<'_> {
                 Shown::Hidden => {}
             }
         }
-        if !self.is_first() || !self.has_nothing || filter.include_leave {
+        let is_told = !self.is_first() || !self.has_nothing || filter.include_leave;
+        if is_told && self.account == Account::OWNER {
             let gone = gone::since(self.snapshot, self.present, owner, self.since, news)?;
             for gone in gone {
                 has_others = true;
@@ -254,6 +267,33 @@ impl Moment<'_> {
             }
         }
         Ok((parts, has_others))
+    }
+
+    /// Adds the rooms that are not of the archive.
+    fn add_local(
+        &self,
+        session: &Arc<Session>,
+        news: Option<&News>,
+        parts: &mut Parts,
+    ) -> Result<(), MatrixError> {
+        let local = local::sync::parts(&local::sync::Question {
+            endpoint: self.endpoint,
+            snapshot: self.snapshot,
+            session,
+            filter: &self.ask.filter.room,
+            full_state: self.ask.full_state,
+            since: self.since,
+            news,
+            typing: self.typing,
+            rules: &self.rules,
+        })?;
+        for (id, block) in local.join {
+            let written = to_raw_value(&block).map_err(|error| bad_json(&error))?;
+            parts.join.insert(id, written);
+        }
+        parts.invite.extend(local.invite);
+        parts.leave.extend(local.leave);
+        Ok(())
     }
 
     /// The block of a room that was left.
@@ -288,6 +328,10 @@ impl Moment<'_> {
         } else {
             rooms.names.changed_after(self.since)
         };
+        if self.account != Account::OWNER {
+            // The archive is the owner's alone.
+            return Ok(Vec::new());
+        }
         for room in rooms.iter() {
             let renamed = self.renamed_in(room, &renamed);
             let is_touched =

@@ -1,0 +1,218 @@
+//! Accounts in conformance mode: made by anybody, closed by their owners (D27).
+//!
+//! | request | |
+//! |---|---|
+//! | `POST /register` | a user after the stage `m.login.dummy`; no guests |
+//! | `GET /register/available` | |
+//! | `POST /account/deactivate` | nobody can log in any more, and nobody gets the name |
+//! | `GET /capabilities` | with names and pictures that can be changed |
+//!
+//! Source: `[mx v1.12] Account registration and management`.
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::base::limits::CONFORMANCE_ACCOUNTS;
+use crate::base::password;
+use crate::base::secret::SecretText;
+use crate::deliver::endpoint::Endpoint;
+use crate::deliver::endpoint::call::Answer;
+use crate::deliver::endpoint::call::Call;
+use crate::deliver::endpoint::call::json;
+use crate::deliver::endpoint::error::Code;
+use crate::deliver::endpoint::error::MatrixError;
+use crate::deliver::endpoint::local::event::set;
+use crate::deliver::endpoint::login;
+use crate::deliver::endpoint::session::random_letters;
+use crate::deliver::endpoint::uia;
+use crate::deliver::endpoint::uia::Auth;
+use crate::matrix::ids::Account as Named;
+use crate::net::Response;
+use crate::net::StatusCode;
+use crate::store::account::Account;
+use crate::store::value::User;
+
+/// The one stage of making an account: it proves nothing.
+const DUMMY: &str = "m.login.dummy";
+
+/// The name by which footbridge itself speaks.
+pub(in crate::deliver::endpoint) const SPEAKER: &str = "footbridge";
+
+#[derive(Deserialize)]
+struct Request {
+    auth: Option<Dummy>,
+    username: Option<String>,
+    password: Option<String>,
+    device_id: Option<String>,
+    initial_device_display_name: Option<String>,
+    #[serde(default)]
+    inhibit_login: bool,
+}
+
+#[derive(Deserialize)]
+struct Dummy {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    session: Option<String>,
+}
+
+/// The name of a new user as it is kept, if it can be one.
+fn username(endpoint: &Endpoint, asked: &str) -> Result<String, MatrixError> {
+    let name = asked.to_ascii_lowercase();
+    let server = endpoint.settings.account.server().clone();
+    let is_ours = name == SPEAKER || name.starts_with("imessage_");
+    if is_ours {
+        let text = "that name is kept for what is not a person";
+        return Err(MatrixError::new(Code::Exclusive, text));
+    }
+    if name.starts_with('_') || Named::new(&name, server).is_err() {
+        let text = "user names have the characters a-z, 0-9 and ._=-/+";
+        return Err(MatrixError::new(Code::InvalidUsername, text));
+    }
+    let users = endpoint.store.snapshot()?.users()?;
+    if users
+        .iter()
+        .any(|(_, user)| user.name.eq_ignore_ascii_case(&name))
+    {
+        return Err(MatrixError::new(Code::UserInUse, "somebody has that name"));
+    }
+    Ok(name)
+}
+
+/// `GET /_matrix/client/v3/register/available`.
+pub(super) fn available(endpoint: &Endpoint, call: &Call) -> Answer {
+    let missing = || MatrixError::new(Code::MissingParam, "`username` is missing");
+    username(endpoint, call.param("username").ok_or_else(missing)?)?;
+    json(&json!({ "available": true }))
+}
+
+/// `POST /_matrix/client/v3/register`.
+pub(super) fn register(endpoint: &Endpoint, call: &Call) -> Answer {
+    let request: Request = call.json()?;
+    match call.param("kind") {
+        None | Some("user") => {}
+        Some("guest") => return Err(MatrixError::forbidden("there are no guests here")),
+        Some(_) => return Err(MatrixError::invalid("`kind` is `user` or `guest`")),
+    }
+    let name = match &request.username {
+        Some(name) => username(endpoint, name)?,
+        None => random_letters::<12>()?.to_ascii_lowercase(),
+    };
+    // How good it is does not matter: these accounts are gone with the suite.
+    if request.password.as_ref().is_some_and(String::is_empty) {
+        let text = "a password is not empty";
+        return Err(MatrixError::new(Code::WeakPassword, text));
+    }
+    let stage = request.auth.as_ref().and_then(|auth| auth.kind.as_deref());
+    if stage != Some(DUMMY) {
+        return question(request.auth.as_ref(), stage);
+    }
+    let missing = || MatrixError::new(Code::MissingParam, "`password` is missing");
+    let secret = SecretText::new(request.password.ok_or_else(missing)?);
+    let hash = password::hash(&secret).map_err(|error| {
+        tracing::error!(%error, "a password could not be hashed");
+        MatrixError::new(Code::Unknown, "the password could not be hashed")
+    })?;
+    let user = User {
+        name,
+        password: hash,
+        created: endpoint.clock.now(),
+    };
+    let account = endpoint.write(move |transaction| {
+        for number in 1..=CONFORMANCE_ACCOUNTS {
+            match transaction.user(Account(number))? {
+                None => {
+                    transaction.put_user(Account(number), &user)?;
+                    return Ok(Ok(Account(number)));
+                }
+                Some(held) if held.name == user.name => {
+                    let text = "somebody has that name";
+                    return Ok(Err(MatrixError::new(Code::UserInUse, text)));
+                }
+                Some(_) => {}
+            }
+        }
+        let text = format!("there are {CONFORMANCE_ACCOUNTS} accounts already");
+        Ok(Err(MatrixError::forbidden(text)))
+    })??;
+    if request.inhibit_login {
+        return json(&json!({
+            "user_id": endpoint.user_of(account)?,
+            "home_server": endpoint.settings.account.server().as_str(),
+        }));
+    }
+    let name = request.initial_device_display_name;
+    login::log_in(endpoint, account, request.device_id, name)
+}
+
+/// What a client is to do first.
+fn question(auth: Option<&Dummy>, stage: Option<&str>) -> Answer {
+    let session = match auth.and_then(|auth| auth.session.clone()) {
+        Some(session) => session,
+        None => random_letters::<24>()?,
+    };
+    let mut question = json!({
+        "flows": [{ "stages": [DUMMY] }],
+        "params": {},
+        "session": session,
+        "completed": [],
+    });
+    if stage.is_some() {
+        set(&mut question, "errcode", Code::Unrecognized.as_str());
+        set(&mut question, "error", "the one stage is `m.login.dummy`");
+    }
+    Ok(Response::json(
+        StatusCode::UNAUTHORIZED,
+        question.to_string(),
+    ))
+}
+
+#[derive(Deserialize)]
+struct Close {
+    auth: Option<Auth>,
+}
+
+/// `POST /_matrix/client/v3/account/deactivate`. The owner's own stays: the archive is theirs.
+pub(super) fn deactivate(endpoint: &Endpoint, call: &Call) -> Answer {
+    let request: Close = call.json()?;
+    let account = call.session()?.account;
+    if account == Account::OWNER {
+        return Err(MatrixError::forbidden(
+            "the owner's account cannot be closed",
+        ));
+    }
+    if let Some(question) = uia::ask(endpoint, call, request.auth.as_ref(), "deactivate")? {
+        return Ok(question);
+    }
+    let devices = endpoint.store.snapshot()?.devices(account)?;
+    endpoint.write(move |transaction| {
+        if let Some(mut user) = transaction.user(account)? {
+            // No password has this hash.
+            user.password.clear();
+            transaction.put_user(account, &user)?;
+        }
+        for (device, _) in &devices {
+            transaction.remove_device(account, device)?;
+        }
+        Ok(())
+    })?;
+    endpoint.sessions.forget();
+    json(&json!({ "id_server_unbind_result": "success" }))
+}
+
+/// `GET /_matrix/client/v3/capabilities`.
+pub(super) fn capabilities(_endpoint: &Endpoint, _call: &Call) -> Answer {
+    let is = |enabled: bool| -> Value { json!({ "enabled": enabled }) };
+    let version = super::create::VERSION;
+    json(&json!({
+        "capabilities": {
+            "m.room_versions": { "default": version, "available": { version: "stable" } },
+            "m.change_password": is(true),
+            "m.set_displayname": is(true),
+            "m.set_avatar_url": is(true),
+            "m.3pid_changes": is(false),
+            "m.get_login_token": is(false),
+        },
+    }))
+}

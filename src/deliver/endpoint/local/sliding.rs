@@ -1,0 +1,287 @@
+//! Local rooms in an answer of sliding sync. They are few, so each of them is in sight of every list that has it.
+//!
+//! A room is made of the same stretch of its log as for `/sync`; what a connection was told of it is [`Told`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::base::ids::ChangeNumber;
+use crate::deliver::endpoint::Endpoint;
+use crate::deliver::endpoint::account_data;
+use crate::deliver::endpoint::account_data::DataEvent;
+use crate::deliver::endpoint::error::MatrixError;
+use crate::deliver::endpoint::filters::RoomFilter;
+use crate::deliver::endpoint::local::Asked;
+use crate::deliver::endpoint::local::event::AVATAR;
+use crate::deliver::endpoint::local::event::MEMBER;
+use crate::deliver::endpoint::local::event::MESSAGE;
+use crate::deliver::endpoint::local::event::NAME;
+use crate::deliver::endpoint::local::event::set;
+use crate::deliver::endpoint::local::room::LocalRoom;
+use crate::deliver::endpoint::local::room::NOW;
+use crate::deliver::endpoint::local::state::Membership;
+use crate::deliver::endpoint::local::state::State;
+use crate::deliver::endpoint::local::sync::Question;
+use crate::deliver::endpoint::local::sync::invited;
+use crate::deliver::endpoint::local::sync::receipts;
+use crate::deliver::endpoint::local::unread;
+use crate::deliver::endpoint::local::unread::Count;
+use crate::deliver::endpoint::push_rules::Rules;
+use crate::deliver::endpoint::receipts::FULLY_READ;
+use crate::deliver::endpoint::session::Session;
+use crate::deliver::endpoint::typing::Notices;
+use crate::store::Snapshot;
+
+/// What a connection was told of a room.
+#[derive(Clone, Copy)]
+pub(in crate::deliver::endpoint) struct Told {
+    until: ChangeNumber,
+    /// Events that were wanted last.
+    limit: usize,
+    unread: Count,
+    is_invite: bool,
+}
+
+/// Whether a piece of state is wanted, by its type, its key and the own user id.
+pub(in crate::deliver::endpoint) type Wants<'a> = Box<dyn Fn(&str, &str, &str) -> bool + 'a>;
+
+/// What a client wants of a room.
+pub(in crate::deliver::endpoint) struct Wish<'a> {
+    pub(in crate::deliver::endpoint) limit: usize,
+    pub(in crate::deliver::endpoint) wants: Wants<'a>,
+    /// Whether the members that the timeline needs are wanted.
+    pub(in crate::deliver::endpoint) is_lazy: bool,
+}
+
+/// What there is to tell of local rooms.
+#[derive(Default)]
+pub(in crate::deliver::endpoint) struct Found {
+    pub(in crate::deliver::endpoint) rooms: BTreeMap<String, Value>,
+    pub(in crate::deliver::endpoint) receipts: BTreeMap<String, Value>,
+    pub(in crate::deliver::endpoint) data: BTreeMap<String, Vec<DataEvent>>,
+    /// What the client was told then.
+    pub(in crate::deliver::endpoint) told: BTreeMap<String, Told>,
+}
+
+/// Looks at every local room that a user has to do with. `wish` says what is wanted of a room, by its id and whether it is
+/// an invitation; of one that no list has it says nothing.
+pub(in crate::deliver::endpoint) fn look<'a>(
+    endpoint: &Endpoint,
+    snapshot: &Snapshot,
+    session: &Arc<Session>,
+    told: &BTreeMap<String, Told>,
+    wish: impl Fn(&str, bool) -> Option<Wish<'a>>,
+) -> Result<Found, MatrixError> {
+    let mut found = Found::default();
+    let rules = Rules::of(endpoint, snapshot, session.account)?;
+    for room in LocalRoom::all(snapshot)? {
+        let asked = endpoint.asked(snapshot, session, &room.id)?;
+        let before = told.get(&room.id).copied();
+        let how = asked.eyes.now();
+        let is_invite = how == Some(Membership::Invite);
+        if !is_invite && how != Some(Membership::Join) {
+            if before.is_some() {
+                found.rooms.insert(room.id, gone(&asked)?);
+            }
+            continue;
+        }
+        let Some(wish) = wish(&room.id, is_invite) else {
+            found.told.extend(before.map(|before| (room.id, before)));
+            continue;
+        };
+        let now = if is_invite {
+            found.invite(&asked, before)?
+        } else {
+            let before = before.filter(|before| !before.is_invite);
+            found.join(endpoint, &asked, &wish, before, &rules)?
+        };
+        found.told.insert(room.id, now);
+    }
+    Ok(found)
+}
+
+impl Found {
+    fn invite(&mut self, asked: &Asked<'_>, before: Option<Told>) -> Result<Told, MatrixError> {
+        let told = Told {
+            until: asked.room.snapshot.last_change()?,
+            limit: 0,
+            unread: Count::default(),
+            is_invite: true,
+        };
+        if before.is_none_or(|before| before.until < asked.eyes.since()) {
+            let mut block = invited(asked)?;
+            let room = json!({
+                "initial": true,
+                "invite_state": taken(&mut block, "/invite_state/events"),
+                "required_state": [], "timeline": [], "limited": false, "num_live": 0,
+            });
+            self.rooms.insert(asked.room.id.clone(), room);
+        }
+        Ok(told)
+    }
+
+    fn join(
+        &mut self,
+        endpoint: &Endpoint,
+        asked: &Asked<'_>,
+        wish: &Wish<'_>,
+        before: Option<Told>,
+        rules: &Rules,
+    ) -> Result<Told, MatrixError> {
+        let snapshot = asked.room.snapshot;
+        let since = before.map_or(ChangeNumber::default(), |before| before.until);
+        let is_wider = before.is_none_or(|before| before.limit < wish.limit);
+        let mut filter = RoomFilter::default();
+        filter.timeline.limit = u64::try_from(wish.limit).ok();
+        let question = Question {
+            endpoint,
+            snapshot,
+            session: asked.session,
+            filter: &filter,
+            full_state: false,
+            since,
+            news: None,
+            typing: &Notices::none(),
+            rules,
+        };
+        let after = if is_wider {
+            ChangeNumber::default()
+        } else {
+            since
+        };
+        let stretch = question.stretch(asked, after, NOW)?;
+        let mut block = asked.block(&stretch, &[])?;
+        let state = asked.room.state(NOW)?;
+        let mut required: Vec<Value> = Vec::new();
+        for event in state.iter() {
+            let key = event.state_key.as_deref().unwrap_or_default();
+            let writes = || stretch.events.iter().any(|written| written.sender == key);
+            let is_needed = wish.is_lazy && event.kind == MEMBER && writes();
+            let is_wanted = (wish.wants)(&event.kind, key, &asked.user);
+            if is_needed || is_wanted && (is_wider || event.at > since) {
+                required.push(event.json(&asked.reader(), None));
+            }
+        }
+        let unread = unread::counts(asked, &state, rules)?.all();
+        let told = Told {
+            until: snapshot.last_change()?,
+            limit: wish.limit,
+            unread,
+            is_invite: false,
+        };
+        self.beside(asked, since)?;
+        let is_same = before.is_some_and(|before| before.unread == unread);
+        if stretch.events.is_empty() && required.is_empty() && is_same {
+            return Ok(told);
+        }
+        let newest = stretch
+            .events
+            .iter()
+            .filter(|event| event.kind == MESSAGE || before.is_none());
+        let live = stretch
+            .events
+            .iter()
+            .filter(|event| before.is_some() && event.at > since);
+        let mut room = face(&state, &asked.user);
+        set(&mut room, "num_live", live.count());
+        set(&mut room, "timeline", taken(&mut block, "/timeline/events"));
+        set(&mut room, "limited", taken(&mut block, "/timeline/limited"));
+        set(
+            &mut room,
+            "prev_batch",
+            taken(&mut block, "/timeline/prev_batch"),
+        );
+        set(&mut room, "required_state", required);
+        let mut counts = unread.json();
+        set(
+            &mut room,
+            "notification_count",
+            taken(&mut counts, "/notification_count"),
+        );
+        set(
+            &mut room,
+            "highlight_count",
+            taken(&mut counts, "/highlight_count"),
+        );
+        if let Some(stamp) = newest.map(|event| event.origin_server_ts).max() {
+            set(&mut room, "bump_stamp", stamp);
+        }
+        if before.is_none() {
+            set(&mut room, "initial", true);
+        }
+        self.rooms.insert(asked.room.id.clone(), room);
+        Ok(told)
+    }
+
+    /// What is told of a room beside its timeline.
+    fn beside(&mut self, asked: &Asked<'_>, since: ChangeNumber) -> Result<(), MatrixError> {
+        let (id, account) = (&asked.room.id, asked.session.account);
+        let snapshot = asked.room.snapshot;
+        let receipts = receipts(asked, since)?;
+        if !receipts.is_empty() {
+            let event = json!({ "type": "m.receipt", "content": receipts });
+            self.receipts.insert(id.clone(), event);
+        }
+        let mut data = account_data::account_data_after(snapshot, asked.room.row, account, since)?;
+        for held in snapshot.receipts(account, asked.room.row)? {
+            if held.kind == FULLY_READ && held.receipt.change > since {
+                let content = json!({ "event_id": held.receipt.event_id });
+                data.push(DataEvent::new(FULLY_READ, &content));
+            }
+        }
+        if !data.is_empty() {
+            self.data.insert(id.clone(), data);
+        }
+        Ok(())
+    }
+}
+
+/// What stands at a place, which loses it.
+fn taken(value: &mut Value, place: &str) -> Value {
+    value
+        .pointer_mut(place)
+        .map(Value::take)
+        .unwrap_or_default()
+}
+
+/// What a client shows of a room in its list.
+fn face(state: &State, own: &str) -> Value {
+    let mut face = json!({
+        "is_dm": false,
+        "joined_count": state.joined().count(),
+        "invited_count": state.members(Membership::Invite).count(),
+    });
+    if let Some(name) = state.text(NAME, "name") {
+        set(&mut face, "name", name);
+    }
+    if let Some(avatar) = state.text(AVATAR, "url") {
+        set(&mut face, "avatar", avatar);
+    }
+    if let Some(heroes) = state.heroes(own) {
+        let hero = |user: &str| {
+            let member = state.get(MEMBER, user);
+            json!({
+                "user_id": user,
+                "displayname": member.and_then(|member| member.text("displayname")),
+            })
+        };
+        let heroes: Vec<Value> = heroes.into_iter().map(hero).collect();
+        set(&mut face, "heroes", heroes);
+    }
+    face
+}
+
+/// A room that the user has to do with no more.
+fn gone(asked: &Asked<'_>) -> Result<Value, MatrixError> {
+    let own = asked.room.piece(MEMBER, &asked.user, NOW)?;
+    let own: Vec<Value> = own
+        .iter()
+        .map(|own| own.json(&asked.reader(), None))
+        .collect();
+    Ok(json!({
+        "required_state": own, "timeline": [], "limited": false, "num_live": 0,
+    }))
+}

@@ -1,0 +1,296 @@
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::json;
+
+use super::*;
+
+#[tokio::test]
+async fn a_gap_is_said_and_its_state_is_sent() {
+    let stage = Stage::new().await;
+    let room = stage.party().await;
+    let before = next(&sync(&stage.world, &stage.bob, "").await);
+    stage
+        .set(
+            &stage.ada,
+            &room,
+            "m.room.topic",
+            "",
+            json!({"topic": "old"}),
+        )
+        .await;
+    stage
+        .set(
+            &stage.ada,
+            &room,
+            "m.room.topic",
+            "",
+            json!({"topic": "new"}),
+        )
+        .await;
+    for number in 0..4 {
+        stage.say(&stage.ada, &room, &number.to_string()).await;
+    }
+    let filter = json!({"room": {"timeline": {"limit": 2}}});
+
+    let answer = sync_with(&stage.world, &stage.bob, &before, &filter).await;
+
+    let block = &answer["rooms"]["join"][&room];
+    assert_eq!(texts(&block["timeline"]["events"]), ["2", "3"]);
+    assert_eq!(block["timeline"]["limited"], true);
+    let state = block["state"]["events"].as_array().unwrap();
+    assert_eq!(state.len(), 1);
+    assert_eq!(state[0]["content"]["topic"], "new");
+    let from = block["timeline"]["prev_batch"].as_str().unwrap();
+    let older = get(
+        &stage.world,
+        &stage.bob,
+        &format!("/rooms/{room}/messages?limit=2&from={from}"),
+    )
+    .await;
+    assert_eq!(texts(&older["chunk"]), ["1", "0"]);
+}
+
+#[tokio::test]
+async fn state_is_that_before_the_timeline() {
+    let stage = Stage::new().await;
+    let room = stage.room(json!({"topic": "old"})).await;
+    stage.say(&stage.ada, &room, "x").await;
+    stage
+        .set(
+            &stage.ada,
+            &room,
+            "m.room.topic",
+            "",
+            json!({"topic": "new"}),
+        )
+        .await;
+    let filter = json!({"room": {"timeline": {"limit": 2}}});
+
+    let answer = sync_with(&stage.world, &stage.ada, "", &filter).await;
+
+    let block = &answer["rooms"]["join"][&room];
+    let topic = |events: &Value| {
+        let events = events.as_array().unwrap().iter();
+        let mut topics = events.filter(|event| event["type"] == "m.room.topic");
+        topics.next().map(|event| event["content"]["topic"].clone())
+    };
+    assert_eq!(topic(&block["state"]["events"]), Some(json!("old")));
+    assert_eq!(topic(&block["timeline"]["events"]), Some(json!("new")));
+}
+
+#[tokio::test]
+async fn a_newcomer_gets_all_of_the_state() {
+    let stage = Stage::new().await;
+    let room = stage
+        .room(json!({"preset": "public_chat", "name": "Garden"}))
+        .await;
+    let before = next(&sync(&stage.world, &stage.bob, "").await);
+
+    post(
+        &stage.world,
+        &stage.bob,
+        &format!("/join/{room}"),
+        json!({}),
+    )
+    .await;
+
+    let filter = json!({"room": {"timeline": {"limit": 1}}});
+    let answer = sync_with(&stage.world, &stage.bob, &before, &filter).await;
+    let block = &answer["rooms"]["join"][&room];
+    let kinds = types(&block["state"]["events"]);
+    for kind in [
+        "m.room.create",
+        "m.room.name",
+        "m.room.power_levels",
+        "m.room.member",
+    ] {
+        assert!(kinds.contains(&kind), "{kind}");
+    }
+    assert_eq!(block["timeline"]["limited"], true);
+    assert_eq!(block["summary"]["m.joined_member_count"], 2);
+    let full = format!("/sync?timeout=0&full_state=true&since={}", next(&answer));
+    let full = get(&stage.world, &stage.bob, &full).await;
+    assert!(types(&full["rooms"]["join"][&room]["state"]["events"]).contains(&"m.room.name"));
+}
+
+#[tokio::test]
+async fn members_are_sent_where_they_are_needed() {
+    let stage = Stage::new().await;
+    let room = stage.party().await;
+    stage.say(&stage.cleo, &room, "x").await;
+    let filter = json!({"room": {"state": {"lazy_load_members": true}, "timeline": {"limit": 1}}});
+
+    let answer = sync_with(&stage.world, &stage.bob, "", &filter).await;
+
+    let block = &answer["rooms"]["join"][&room];
+    let events = block["state"]["events"].as_array().unwrap().iter();
+    let members = events.filter(|event| event["type"] == "m.room.member");
+    let mut users: Vec<&str> = members
+        .map(|event| event["state_key"].as_str().unwrap())
+        .collect();
+    users.sort_unstable();
+    assert_eq!(
+        users,
+        [&stage.ada.id, &stage.bob.id, &stage.cleo.id],
+        "heroes, oneself, the writer"
+    );
+    assert_eq!(
+        block["summary"]["m.heroes"],
+        json!([stage.ada.id, stage.cleo.id])
+    );
+    stage
+        .set(
+            &stage.ada,
+            &room,
+            "m.room.name",
+            "",
+            json!({"name": "Named"}),
+        )
+        .await;
+    stage.say(&stage.cleo, &room, "y").await;
+    let named = sync_with(&stage.world, &stage.bob, "", &filter).await;
+    let block = &named["rooms"]["join"][&room];
+    assert_eq!(block["summary"].get("m.heroes"), None);
+    let events = block["state"]["events"].as_array().unwrap().iter();
+    let members = events.filter(|event| event["type"] == "m.room.member");
+    assert_eq!(members.count(), 2, "oneself and the writer");
+}
+
+#[tokio::test]
+async fn filters_choose_rooms_types_and_senders() {
+    let stage = Stage::new().await;
+    let room = stage.party().await;
+    let other = stage.party().await;
+    stage.say(&stage.ada, &room, "ada").await;
+    stage.say(&stage.bob, &room, "bob").await;
+    let file = json!({"msgtype": "m.file", "body": "file", "url": "mxc://x/y"});
+    stage.send(&stage.ada, &room, "m.room.message", file).await;
+    let ask = |filter: Value| {
+        let (stage, room) = (&stage, room.clone());
+        async move {
+            let answer = sync_with(&stage.world, &stage.cleo, "", &json!({"room": filter})).await;
+            let events = &answer["rooms"]["join"][&room]["timeline"]["events"];
+            let said = if events.is_null() {
+                Vec::new()
+            } else {
+                texts(events)
+                    .into_iter()
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            };
+            (answer["rooms"]["join"].as_object().unwrap().len(), said)
+        }
+    };
+
+    assert_eq!(ask(json!({"rooms": [room]})).await.0, 1);
+    assert_eq!(ask(json!({"not_rooms": [room]})).await, (1, Vec::new()));
+    assert_eq!(
+        ask(json!({"timeline": {"types": ["m.room.message"], "limit": 50}}))
+            .await
+            .1
+            .len(),
+        3
+    );
+    assert_eq!(
+        ask(json!({"timeline": {"not_types": ["m.room.message"]}}))
+            .await
+            .1
+            .len(),
+        0
+    );
+    assert_eq!(
+        ask(json!({"timeline": {"senders": [stage.bob.id]}}))
+            .await
+            .1,
+        ["bob"]
+    );
+    assert_eq!(
+        ask(json!({"timeline": {"contains_url": true}})).await.1,
+        ["file"]
+    );
+    assert_eq!(
+        ask(json!({"timeline": {"not_rooms": [room]}}))
+            .await
+            .1
+            .len(),
+        0
+    );
+    let states = sync_with(
+        &stage.world,
+        &stage.cleo,
+        "",
+        &json!({"room": {"state": {"types": []}}}),
+    )
+    .await;
+    assert_eq!(
+        states["rooms"]["join"][&other]["state"]["events"],
+        json!([])
+    );
+}
+
+#[tokio::test]
+async fn a_sync_that_waits_is_woken() {
+    let stage = Stage::new().await;
+    let room = stage.party().await;
+    let before = next(&sync(&stage.world, &stage.bob, "").await);
+    let path = format!("/sync?timeout=20000&since={before}");
+
+    let (answer, said) = tokio::join!(get(&stage.world, &stage.bob, &path), async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        stage.say(&stage.ada, &room, "now").await
+    });
+
+    let events = &answer["rooms"]["join"][&room]["timeline"]["events"];
+    assert_eq!(events[0]["event_id"], said);
+    let invited = stage.room(json!({})).await;
+    let path = format!("/sync?timeout=20000&since={}", next(&answer));
+    let (answer, _) = tokio::join!(get(&stage.world, &stage.bob, &path), async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let body = json!({"user_id": stage.bob.id});
+        post(
+            &stage.world,
+            &stage.ada,
+            &format!("/rooms/{invited}/invite"),
+            body,
+        )
+        .await
+    });
+    assert!(answer["rooms"]["invite"].get(&invited).is_some());
+}
+
+#[tokio::test]
+async fn a_client_of_another_life_reads_all_rooms_again() {
+    let stage = Stage::new().await;
+    let room = stage.party().await;
+    stage.say(&stage.ada, &room, "x").await;
+
+    for since in ["s1_5_1.0", "nonsense"] {
+        let answer = sync(&stage.world, &stage.bob, since).await;
+        let block = &answer["rooms"]["join"][&room];
+        assert_eq!(texts(&block["timeline"]["events"]), ["x"], "{since}");
+        assert_eq!(answer["rooms"]["leave"], json!({}), "{since}");
+    }
+}
+
+#[tokio::test]
+async fn the_archive_and_local_rooms_come_together() {
+    let world = World::new().restarted_with(|settings| settings.conformance = true);
+    let ada = User {
+        id: crate::deliver::endpoint::testing::ADA.to_owned(),
+        token: world.token.clone(),
+    };
+    let answer = post(&world, &ada, "/createRoom", json!({})).await;
+    let room = answer["room_id"].as_str().unwrap();
+
+    let answer = sync(&world, &ada, "").await;
+    let lost = sync(&world, &ada, "s1_5_1.0").await;
+
+    for answer in [&answer, &lost] {
+        assert_eq!(answer["rooms"]["join"].as_object().unwrap().len(), 4);
+        assert!(answer["rooms"]["join"].get(room).is_some());
+        assert_eq!(answer["rooms"]["leave"], json!({}));
+    }
+    let findings = world.store.snapshot().unwrap().verify(|_, _| {}).unwrap();
+    assert!(findings.is_empty(), "{findings:?}");
+}
