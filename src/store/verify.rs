@@ -55,7 +55,7 @@ pub struct Finding {
 pub(super) struct Verification<'s> {
     pub(super) snapshot: &'s Snapshot,
     findings: Vec<Finding>,
-    conversations: BTreeSet<RowId>,
+    pub(super) conversations: BTreeSet<RowId>,
     heads: BTreeMap<RowId, Head>,
     timeline_rows: u64,
     relation_rows: u64,

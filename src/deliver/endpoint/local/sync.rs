@@ -149,6 +149,11 @@ impl Question<'_> {
             if event.at <= after {
                 break;
             }
+            // What is not seen in between may have changed the state: it comes as the state before what is newer.
+            if !stretch.events.is_empty() && !asked.eyes.see(&event) {
+                stretch.limited = true;
+                break;
+            }
             if !is_wanted || !asked.eyes.see(&event) || !filter.lets_through(&event) {
                 if looked_at >= PAGE_LOOKED_AT {
                     stretch.limited = true;

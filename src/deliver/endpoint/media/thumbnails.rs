@@ -77,8 +77,10 @@ impl Thumbnails {
         let cell = self.kept().cell(&key);
         let made = cell.get_or_try_init(|| async {
             let permit = tokio::select! {
-                permit = Arc::clone(&self.making).acquire_owned() => permit.ok(),
+                // The stop first: what is not begun is not begun any more.
+                biased;
                 () = stop.cancelled() => None,
+                permit = Arc::clone(&self.making).acquire_owned() => permit.ok(),
             };
             let permit = permit.ok_or_else(stopping)?;
             let work = work();
