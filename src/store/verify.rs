@@ -591,3 +591,90 @@ impl Verification<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::base::ids::ConversationKey;
+    use crate::base::ids::Guid;
+    use crate::base::ids::Handle;
+    use crate::base::time::AppleTime;
+    use crate::base::time::SystemClock;
+    use crate::model::change::MessageChange;
+    use crate::model::change::Parked;
+    use crate::model::change::Placement;
+    use crate::model::conversation::Alias;
+    use crate::model::conversation::Conversation;
+    use crate::model::conversation::ConversationChange;
+    use crate::model::conversation::ConversationKind;
+    use crate::model::conversation::Filed;
+    use crate::model::message::Author;
+    use crate::model::message::Kind;
+    use crate::model::message::Message;
+    use crate::model::record::MessageRecord;
+    use crate::model::record::SourceKind;
+    use crate::store::Page;
+    use crate::store::Preparer;
+    use crate::store::Store;
+    use crate::store::StoreError;
+    use crate::store::Transaction;
+
+    #[test]
+    fn a_message_in_a_conversation_that_is_missing_is_found() {
+        let store = Store::in_memory(Arc::new(SystemClock)).unwrap();
+        let ann = Handle::from_normal("tel:+15550100001".to_owned());
+        let key = ConversationKey::direct(&ann);
+        let alias = Alias::key(&key);
+        let guid = Guid::parse("1A2B3C4D-0001-4002-8003-000000000001").unwrap();
+        let mut message = Message::new(guid, Kind::Message { about: None }, Author::Owner);
+        message.times.sent = Some(AppleTime::from_nanos(1));
+        let change = MessageChange {
+            message,
+            placement: Placement {
+                candidates: vec![alias.clone()],
+                otherwise: Parked::UnknownChat,
+            },
+            record: MessageRecord::default(),
+            fingerprint: 1,
+        };
+        let conversation = Conversation {
+            key,
+            kind: ConversationKind::Direct,
+            service: None,
+            participants: vec![ann],
+            name: None,
+            deleted: None,
+            filed: Filed::Inbox,
+        };
+        let page = Page {
+            conversations: vec![ConversationChange {
+                aliases: vec![alias],
+                conversation,
+                records: Vec::new(),
+            }],
+            messages: vec![Preparer::default().prepare(change, 1).unwrap()],
+            ..Page::default()
+        };
+        let write = |work: &mut dyn FnMut(&mut Transaction<'_>) -> Result<(), StoreError>| {
+            store.write(|transaction| work(transaction)).unwrap();
+        };
+        let mut page = Some(page);
+        write(&mut |transaction| transaction.apply(page.take().unwrap(), SourceKind::ChatDb, 1));
+        let sound = store.verify(|_, _| {}).unwrap();
+
+        write(&mut |transaction| {
+            let conversations = &mut transaction.tables.conversations;
+            conversations.retain(|_, _| false).unwrap();
+            Ok(())
+        });
+
+        assert_eq!(sound, []);
+        let found = store.verify(|_, _| {}).unwrap();
+        assert!(
+            found.iter().any(|finding| finding.table == "conversations"
+                && finding.what.starts_with("missing, message")),
+            "{found:?}"
+        );
+    }
+}
