@@ -29,6 +29,7 @@ use crate::apple::session::SessionError;
 use crate::base::error::Class;
 use crate::base::error::Explain;
 use crate::source::chatdb::ChatDbError;
+use crate::source::cloudkit::SetupError;
 use crate::store::StoreError;
 
 pub use follow::Stop;
@@ -55,6 +56,9 @@ pub enum IngestError {
     /// What was imported cannot be read.
     #[error("cannot read the imported session of Messages in iCloud")]
     Session(#[from] SessionError),
+    /// What was imported cannot be used.
+    #[error("cannot reach Messages in iCloud with the imported session")]
+    Setup(#[from] SetupError),
     /// It was told to stop. What was committed stays, and the next import goes on from there.
     #[error("the import was stopped")]
     Stopped,
@@ -66,6 +70,7 @@ impl Explain for IngestError {
             Self::Source(error) => error.class(),
             Self::Store(error) => error.class(),
             Self::NoSession | Self::Session(_) => Class::Owner,
+            Self::Setup(error) => error.class(),
             Self::Stopped => Class::Retry,
         }
     }
@@ -74,6 +79,7 @@ impl Explain for IngestError {
         match self {
             Self::Source(error) => error.hint(),
             Self::Store(error) => error.hint(),
+            Self::Setup(error) => error.hint(),
             Self::NoSession | Self::Session(_) => {
                 Some("run `footbridge cloudkit import <session.json>`".to_owned())
             }

@@ -39,6 +39,7 @@ use footbridge::source::cloudkit::DownloadError;
 use footbridge::source::cloudkit::FetchedRecord;
 use footbridge::source::cloudkit::FileRequest;
 use footbridge::source::cloudkit::Reaction;
+use footbridge::source::cloudkit::SetupError;
 use footbridge::source::cloudkit::Summary;
 use footbridge::source::cloudkit::ZoneAnswer;
 use footbridge::store::Store;
@@ -325,8 +326,8 @@ impl Cloud for Account {
 impl Connect for Account {
     type Cloud = Self;
 
-    fn connect(&self, _: &Session, _: &CloudAccount) -> Arc<Self> {
-        Arc::new(self.clone())
+    fn connect(&self, _: &Session, _: &CloudAccount) -> Result<Arc<Self>, SetupError> {
+        Ok(Arc::new(self.clone()))
     }
 }
 

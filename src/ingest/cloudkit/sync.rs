@@ -54,6 +54,7 @@ use crate::source::cloudkit::ChangesRequest;
 use crate::source::cloudkit::Cloud;
 use crate::source::cloudkit::CloudError;
 use crate::source::cloudkit::Reaction;
+use crate::source::cloudkit::SetupError;
 use crate::store::Pace;
 use crate::store::Page;
 use crate::store::Store;
@@ -70,7 +71,15 @@ pub trait Connect: Send + std::marker::Sync {
     type Cloud: Cloud;
 
     /// Reaches it. Nothing is sent yet.
-    fn connect(&self, session: &Session, account: &CloudAccount) -> Arc<Self::Cloud>;
+    ///
+    /// # Errors
+    ///
+    /// [`SetupError`] for a session that cannot be used.
+    fn connect(
+        &self,
+        session: &Session,
+        account: &CloudAccount,
+    ) -> Result<Arc<Self::Cloud>, SetupError>;
 }
 
 /// How a sync is done.
@@ -205,7 +214,7 @@ impl<C: Connect> Sync<C> {
                 Next::Never => return Ok(()),
                 Next::After(wait) => {
                     let wait = self.line()?.cloud.delay(wait);
-                    if stop.run_until_cancelled(sleep(wait)).await.is_none() {
+                    if !self.wait(wait, stop).await? {
                         return Ok(());
                     }
                 }
@@ -219,6 +228,26 @@ impl<C: Connect> Sync<C> {
                 }
             }
         }
+    }
+
+    /// Waits, but not longer than until another session is imported: its keys are tried at once. Says whether to go on.
+    async fn wait(
+        &mut self,
+        wait: Duration,
+        stop: &CancellationToken,
+    ) -> Result<bool, IngestError> {
+        let mut left = wait;
+        while !left.is_zero() {
+            let part = left.min(CLOUD_SESSION_POLL);
+            if stop.run_until_cancelled(sleep(part)).await.is_none() {
+                return Ok(false);
+            }
+            left = left.saturating_sub(part);
+            if self.renew()? {
+                break;
+            }
+        }
+        Ok(true)
     }
 
     /// One pass over every zone that is due. Clients see what it brings at its end (D20).
@@ -338,7 +367,7 @@ impl<C: Connect> Sync<C> {
             tracing::warn!(%item, %error, "could not read an item of the keychain");
         }
         self.line = Some(Line {
-            cloud: self.connect.connect(&session, &account),
+            cloud: self.connect.connect(&session, &account)?,
             keychain: Arc::new(keychain),
             handles: session.handles,
             imports: account.imports,
@@ -593,8 +622,14 @@ impl Reading {
 
     fn failed(&mut self, error: &CloudError) -> Event {
         self.reason = error.to_string();
-        tracing::warn!(zone = self.zone().name(), %error, "iCloud did not answer well");
-        Event::Failed(error.reaction())
+        let reaction = error.reaction();
+        if reaction == Reaction::ZoneGone && is_extra(self.zone()) {
+            // Most accounts have none of these.
+            tracing::debug!(zone = self.zone().name(), "there is no such zone");
+        } else {
+            tracing::warn!(zone = self.zone().name(), %error, "iCloud did not answer well");
+        }
+        Event::Failed(reaction)
     }
 
     fn stalled(&mut self) -> Event {
@@ -724,17 +759,21 @@ async fn off_thread<T: Send + 'static>(
     }
 }
 
-/// Whether a pass reads a zone.
-fn is_due(zone: CloudZone, state: &ZoneState, now: AppleTime) -> bool {
-    let is_past = |since: Option<AppleTime>, span| since.is_none_or(|at| now >= at.plus(span));
-    let is_extra = match zone {
+/// Whether a zone is one that most accounts do not have.
+fn is_extra(zone: CloudZone) -> bool {
+    match zone {
         CloudZone::BotAttachments | CloudZone::BotMessages | CloudZone::BotRecentlyDeleted => true,
         CloudZone::Attachments
         | CloudZone::Chats
         | CloudZone::Messages
         | CloudZone::RecentlyDeleted => false,
-    };
-    if is_extra && state.ended == Ended::Gone && !is_past(state.ended_at, CLOUD_GONE_RETRY) {
+    }
+}
+
+/// Whether a pass reads a zone.
+fn is_due(zone: CloudZone, state: &ZoneState, now: AppleTime) -> bool {
+    let is_past = |since: Option<AppleTime>, span| since.is_none_or(|at| now >= at.plus(span));
+    if is_extra(zone) && state.ended == Ended::Gone && !is_past(state.ended_at, CLOUD_GONE_RETRY) {
         return false;
     }
     if !zone.is_recently_deleted() {
