@@ -3,6 +3,7 @@
 pub mod account;
 pub mod archive;
 pub mod check;
+pub mod cloudkit;
 pub mod config;
 pub mod conversations;
 pub mod decode;
@@ -26,6 +27,8 @@ pub mod transcript;
 use std::io;
 use std::path::PathBuf;
 
+use crate::app::cloudkit::PassError;
+use crate::apple::session::SessionError;
 use crate::base::error::Class;
 use crate::base::error::Explain;
 use crate::base::password::PasswordError;
@@ -65,6 +68,28 @@ pub enum AppError {
         /// The file.
         path: PathBuf,
         /// The operating system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// A file that was named could not be read.
+    #[error("cannot read {}", path.display())]
+    Unread {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// A session file is none, or another account's.
+    #[error("cannot import the session")]
+    Session(#[from] SessionError),
+    /// A pass over Messages in iCloud did not read everything.
+    #[error(transparent)]
+    Pass(#[from] PassError),
+    /// The operating system refused threads, signals or a folder.
+    #[error("cannot start what is needed for that")]
+    System {
+        /// Its answer.
         #[source]
         source: io::Error,
     },
@@ -162,8 +187,15 @@ impl Explain for AppError {
                 Class::Owner
             }
             Self::File { source, .. } if is_no_folder(source) => Class::Usage,
-            Self::Output { .. } | Self::File { .. } | Self::Hash(_) => Class::Retry,
-            Self::Exists { .. }
+            Self::Pass(error) => error.class(),
+            Self::Output { .. }
+            | Self::File { .. }
+            | Self::Hash(_)
+            | Self::System { .. }
+            | Self::Session(SessionError::Random) => Class::Retry,
+            Self::Unread { .. }
+            | Self::Session(_)
+            | Self::Exists { .. }
             | Self::Precious { .. }
             | Self::NoConversation { .. }
             | Self::SeveralConversations { .. }
@@ -182,9 +214,18 @@ impl Explain for AppError {
             Self::Store(error) => return error.hint(),
             Self::Open { source, .. } => return source.hint(),
             Self::Ingest(error) => return error.hint(),
-            Self::Output { .. } | Self::Argument { .. } | Self::Password { .. } | Self::Hash(_) => {
-                return None;
+            Self::Pass(error) => return error.hint(),
+            Self::Output { .. }
+            | Self::Argument { .. }
+            | Self::Password { .. }
+            | Self::Hash(_)
+            | Self::Unread { .. }
+            | Self::System { .. }
+            | Self::Session(SessionError::Random) => return None,
+            Self::Session(SessionError::OtherAccount) => {
+                "an archive holds one account: name another one with `--data FILE`"
             }
+            Self::Session(_) => "`packaging/session.md` says what a session file holds",
             Self::File { source, .. } if is_no_folder(source) => {
                 "the folder must exist; nothing was written"
             }

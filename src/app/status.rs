@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::app::AppError;
 use crate::app::Archive;
 use crate::app::archive::size;
+use crate::app::cloudkit::CloudStatus;
 use crate::base::time::AppleTime;
 use crate::model::attachment::AttachmentState;
 use crate::model::record::SourceKind;
@@ -51,6 +52,9 @@ pub struct Status {
     pub failures: u64,
     /// How far each source was read: `complete`, `reading`.
     pub sources: BTreeMap<&'static str, &'static str>,
+    /// Messages in iCloud, if a session is imported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud: Option<CloudStatus>,
     /// The latest change.
     pub change: u64,
 }
@@ -127,6 +131,7 @@ impl Archive {
             quarantined: snapshot.quarantine()?.len() as u64,
             failures: snapshot.failures()?.len() as u64,
             sources,
+            cloud: self.cloud_status()?,
             change: snapshot.last_change()?.0,
         })
     }

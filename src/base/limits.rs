@@ -464,3 +464,6 @@ pub const CONFORMANCE_ACCOUNTS: u8 = u8::MAX;
 
 /// Failures in a row of what may pass by itself, before the owner is told in the notice room.
 pub const FAILURES_BEFORE_NOTICE: u32 = 3;
+
+/// A session file: tokens and some keys are kilobytes, a larger file is something else.
+pub const SESSION_FILE_BYTES: u64 = 4 << 20;

@@ -79,6 +79,9 @@ pub enum Command {
     /// moment: the next import goes on from there.
     Import(ImportArgs),
 
+    /// Read Messages in iCloud: session, state, and a sync by hand.
+    Cloudkit(CloudkitArgs),
+
     /// Tell what the archive holds, what is missing and why.
     Status,
 
@@ -213,6 +216,36 @@ pub struct ImportArgs {
     /// An interrupted import goes on after its last commit: with fewer, less is read again and all takes longer.
     #[arg(long, value_name = "NUMBER")]
     pub commit_rows: Option<NonZeroUsize>,
+}
+
+/// `footbridge cloudkit`.
+#[derive(Debug, Args)]
+pub struct CloudkitArgs {
+    /// What to do with Messages in iCloud.
+    #[command(subcommand)]
+    pub action: CloudkitAction,
+}
+
+/// `footbridge cloudkit import`, `status`, `sync` and `forget`.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum CloudkitAction {
+    /// Import a session: tokens and keys of a signed-in account.
+    ///
+    /// `packaging/session.md` says what the file holds. It is kept in the archive and never shown. Importing another one
+    /// of the same account later replaces the tokens, and adds its keys.
+    Import {
+        /// The session file, JSON.
+        #[arg(value_name = "SESSION.JSON")]
+        file: PathBuf,
+    },
+    /// Tell how far Messages in iCloud is read, and what it needs.
+    Status,
+    /// Read what is new, once.
+    ///
+    /// `footbridge run` does it by itself. It may be interrupted at any moment: the next sync goes on from there.
+    Sync,
+    /// Forget the session. What was read stays.
+    Forget,
 }
 
 /// `footbridge conversations`.

@@ -28,6 +28,12 @@ pub(crate) const SERVICE_LINE_EVERY: Duration = Duration::from_secs(30);
 /// How often the bar is drawn.
 const DRAWS_A_SECOND: u8 = 10;
 
+/// Work whose end is known.
+const BAR: &str = "{prefix} {wide_bar} {human_pos} of {human_len} {msg}, {eta} left";
+
+/// Work whose end nobody knows.
+const OPEN: &str = "{prefix}: {human_pos} {msg}, {per_sec}";
+
 /// One long piece of work with a known or unknown end.
 ///
 /// Dropping it takes the bar off the screen. It may be told from any thread.
@@ -78,6 +84,8 @@ impl<'a> Progress<'a> {
             Face::Bar(bar) => {
                 if let Some(total) = total {
                     bar.set_length(total.max(done));
+                } else if bar.length().is_none() && bar.position() == 0 {
+                    bar.set_style(style(OPEN));
                 }
                 bar.set_position(done);
             }
@@ -163,8 +171,8 @@ impl<'a, P: Copy + PartialEq> Phases<'a, P> {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Says how many are done of how many in a phase. Another phase than before takes the old one's bar away.
-    pub fn set(&self, phase: P, done: u64, total: u64) {
+    /// Says how many are done in a phase, and of how many where that is known. Another phase than before takes the old one's bar away.
+    pub fn set(&self, phase: P, done: u64, total: impl Into<Option<u64>>) {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         if now.as_ref().is_some_and(|(before, _)| *before != phase) {
             *now = None;
@@ -173,23 +181,25 @@ impl<'a, P: Copy + PartialEq> Phases<'a, P> {
             let (work, things) = (self.names)(phase);
             (phase, Progress::every(self.every, work, things, self.clock))
         });
-        progress.set(done, Some(total));
+        progress.set(done, total.into());
     }
 }
 
 /// A bar without colours; its length is unknown until it is told.
 fn bar(work: &str, things: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-    let template = "{prefix} {wide_bar} {human_pos} of {human_len} {msg}, {eta} left";
-    let style = ProgressStyle::with_template(template)
-        .unwrap_or_else(|_template| ProgressStyle::default_bar())
-        .progress_chars("=> ");
-    bar.set_style(style);
+    bar.set_style(style(BAR));
     bar.set_prefix(work.to_owned());
     bar.set_message(things.to_owned());
     // Only now: nothing of it is drawn before it says something.
     bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(DRAWS_A_SECOND));
     bar
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_template| ProgressStyle::default_bar())
+        .progress_chars("=> ")
 }
 
 /// Decides when a line is due and what it says.
@@ -291,6 +301,8 @@ mod tests {
     fn a_bar_has_a_valid_template() {
         let bar = bar("importing", "messages");
 
+        bar.set_style(style(OPEN));
+        bar.set_style(style(BAR));
         bar.set_length(10);
         bar.set_position(3);
 

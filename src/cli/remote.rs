@@ -21,6 +21,7 @@ use crate::app::settings::Flags;
 use crate::base::secret::SecretText;
 use crate::base::time::SystemClock;
 use crate::cli::args::Arguments;
+use crate::cli::args::CloudkitAction;
 use crate::cli::args::Command;
 use crate::cli::args::QuarantineAction;
 use crate::cli::bug;
@@ -50,6 +51,10 @@ pub(crate) fn is_answered(command: &Command) -> bool {
         | Command::Verify
         | Command::Backup(_)
         | Command::Password(_) => true,
+        Command::Cloudkit(args) => match args.action {
+            CloudkitAction::Import { .. } | CloudkitAction::Status => true,
+            CloudkitAction::Sync | CloudkitAction::Forget => false,
+        },
         Command::Quarantine(args) => args.action == QuarantineAction::List,
         Command::Run(_)
         | Command::Import(_)

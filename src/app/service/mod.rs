@@ -1,7 +1,9 @@
 //! The running service, as its parts share it. `run` starts and stops it, `endpoint`
-//! makes what Matrix clients talk to, `source` keeps following, `notices` tells the owner, `front` answers the
+//! makes what Matrix clients talk to, `source` keeps following a Messages database, `cloud` Messages in iCloud,
+//! `notices` tells the owner, `front` answers the
 //! owner's other processes, `status` tells what it is doing.
 
+mod cloud;
 mod endpoint;
 mod front;
 mod notices;

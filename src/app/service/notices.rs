@@ -4,7 +4,7 @@
 //! | event | is said |
 //! |---|---|
 //! | the first import begins, and is done | once each, the end with what came |
-//! | the source cannot be read | at once if only the owner can help, else when it fails again and again |
+//! | a source cannot be read | at once if only the owner can help, else when it fails again and again |
 //! | it can be read again | after a failure that was said |
 
 use std::sync::Arc;
@@ -22,11 +22,20 @@ use crate::base::limits::FAILURES_BEFORE_NOTICE;
 use crate::base::tasks::TaskGroup;
 use crate::deliver::endpoint::NoticeKind;
 use crate::deliver::endpoint::Notices;
-use crate::ingest::IngestError;
+use crate::model::record::SourceKind;
+use crate::store::Tally;
 
 /// The same as `tell`, which also says things in the notice room. Nobody waits for that. `is_first` says that the archive
 /// has nothing yet.
-pub(super) fn noticing(tell: Tell, is_first: bool, notices: Notices, group: &TaskGroup) -> Tell {
+///
+/// Each source has one of its own, which hears nothing of the others.
+pub(super) fn noticing(
+    tell: Tell,
+    source: SourceKind,
+    is_first: bool,
+    notices: Notices,
+    group: &TaskGroup,
+) -> Tell {
     let (said, mut heard) = mpsc::unbounded_channel::<Notice>();
     let stop = group.stop().clone();
     group.spawn("notices", async move {
@@ -39,6 +48,7 @@ pub(super) fn noticing(tell: Tell, is_first: bool, notices: Notices, group: &Tas
         }
     });
     let mind = Mutex::new(Mind {
+        source,
         first: First::of(is_first),
         failures: 0,
         has_complained: false,
@@ -58,6 +68,7 @@ type Notice = (NoticeKind, String);
 
 /// What was said so far.
 struct Mind {
+    source: SourceKind,
     first: First,
     /// In a row.
     failures: u32,
@@ -82,33 +93,43 @@ impl First {
 impl Mind {
     fn hear(&mut self, event: &Event<'_>) -> Option<Notice> {
         match event {
-            Event::Progress(_) if self.first == First::Expected => {
+            Event::Progress(_) | Event::CloudPage(_) if self.first == First::Expected => {
                 self.first = First::Begun;
                 let text = "The first import begins. Conversations appear when it is done.";
                 Some((NoticeKind::Import, text.to_owned()))
             }
-            Event::Passed(import) => {
-                self.failures = 0;
-                let tally = &import.tally;
-                if std::mem::take(&mut self.has_complained) {
-                    let text = "The Messages database is read again.";
-                    return Some((NoticeKind::Source, text.to_owned()));
-                }
-                let first = std::mem::replace(&mut self.first, First::Done);
-                (first != First::Done).then(|| {
-                    let text = format!(
-                        "The first import is done: {} messages in {} conversations.",
-                        tally.new_messages, tally.new_conversations
-                    );
-                    (NoticeKind::Import, text)
-                })
-            }
-            Event::Failed(error) => self.fail(error),
-            Event::Serving(_) | Event::Progress(_) | Event::Stopping => None,
+            Event::Passed(import) => self.pass(&import.tally),
+            Event::CloudPassed(report) => self.pass(&report.tally),
+            Event::Failed(_, error) => self.fail(*error),
+            Event::Serving(_) | Event::Progress(_) | Event::CloudPage(_) | Event::Stopping => None,
         }
     }
 
-    fn fail(&mut self, error: &IngestError) -> Option<Notice> {
+    /// What it is called at the beginning of a sentence.
+    const fn name(&self) -> &'static str {
+        match self.source {
+            SourceKind::ChatDb => "The Messages database",
+            SourceKind::CloudKit => "Messages in iCloud",
+        }
+    }
+
+    fn pass(&mut self, tally: &Tally) -> Option<Notice> {
+        self.failures = 0;
+        if std::mem::take(&mut self.has_complained) {
+            let text = format!("{} is read again.", self.name());
+            return Some((NoticeKind::Source, text));
+        }
+        let first = std::mem::replace(&mut self.first, First::Done);
+        (first != First::Done).then(|| {
+            let text = format!(
+                "The first import is done: {} messages in {} conversations.",
+                tally.new_messages, tally.new_conversations
+            );
+            (NoticeKind::Import, text)
+        })
+    }
+
+    fn fail(&mut self, error: &dyn Explain) -> Option<Notice> {
         self.failures += 1;
         let kind = match error.class() {
             Class::Owner | Class::Usage => NoticeKind::Owner,
@@ -118,7 +139,7 @@ impl Mind {
             return None;
         }
         self.has_complained = true;
-        let mut text = format!("The Messages database cannot be read: {error}.");
+        let mut text = format!("{} cannot be read: {error}.", self.name());
         if let Some(hint) = error.hint() {
             text.push('\n');
             text.push_str(&hint);
@@ -130,13 +151,15 @@ impl Mind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::cloudkit::PassError;
     use crate::ingest::Import;
+    use crate::ingest::IngestError;
     use crate::ingest::Phase;
     use crate::ingest::Progress;
-    use crate::store::Tally;
 
     fn mind(is_first: bool) -> Mind {
         Mind {
+            source: SourceKind::ChatDb,
             first: First::of(is_first),
             failures: 0,
             has_complained: false,
@@ -186,13 +209,31 @@ mod tests {
     #[test]
     fn what_passes_by_itself_is_told_when_it_does_not() {
         let (mut mind, import, error) = (mind(false), import(), IngestError::Stopped);
+        let failed = Event::Failed(SourceKind::ChatDb, &error);
 
-        assert!(mind.hear(&Event::Failed(&error)).is_none());
+        assert!(mind.hear(&failed).is_none());
         assert!(mind.hear(&Event::Passed(&import)).is_none());
-        let last = (0..FAILURES_BEFORE_NOTICE).filter_map(|_| mind.hear(&Event::Failed(&error)));
+        let last = (0..FAILURES_BEFORE_NOTICE).filter_map(|_| mind.hear(&failed));
         assert_eq!(last.count(), 1);
         let again = mind.hear(&Event::Passed(&import)).unwrap();
         assert_eq!(again.0, NoticeKind::Source);
         assert!(mind.hear(&Event::Passed(&import)).is_none());
+    }
+    #[test]
+    fn a_session_that_has_expired_is_told_at_once() {
+        let mut mind = Mind {
+            source: SourceKind::CloudKit,
+            ..mind(false)
+        };
+
+        let said = mind.hear(&Event::Failed(SourceKind::CloudKit, &PassError::Blocked));
+
+        let (kind, text) = said.unwrap();
+        assert_eq!(kind, NoticeKind::Owner);
+        assert!(
+            text.starts_with("Messages in iCloud cannot be read: "),
+            "{text}"
+        );
+        assert!(text.contains("footbridge cloudkit import"), "{text}");
     }
 }

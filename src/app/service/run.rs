@@ -5,7 +5,7 @@
 //! 3. The addresses are taken; clients that connect now wait.
 //! 4. The owner's account is there, or made: nothing can fail any more before its password is shown.
 //! 5. Clients are answered, and systemd is told (D16: before anything is imported).
-//! 6. The source is followed until a signal comes, or the archive refuses to be written.
+//! 6. The sources are followed until a signal comes, or the archive refuses to be written.
 //! 7. Everything is told to stop, and is waited for. A second signal does not wait.
 
 use std::net::SocketAddr;
@@ -23,11 +23,14 @@ use tokio::sync::mpsc;
 use crate::app::AppError;
 use crate::app::Archive;
 use crate::app::account;
+use crate::app::cloudkit::Report;
+use crate::app::cloudkit::ZoneReport;
 use crate::app::import::Wanted;
 use crate::app::remote::Commands;
 use crate::app::remote::Remote;
 use crate::app::remote::socket_of;
 use crate::app::service::Service;
+use crate::app::service::cloud::keep_syncing;
 use crate::app::service::endpoint::endpoint;
 use crate::app::service::front::Front;
 use crate::app::service::notices::noticing;
@@ -45,10 +48,11 @@ use crate::base::secret::SecretText;
 use crate::base::tasks::TaskGroup;
 use crate::base::time::SystemClock;
 use crate::deliver::endpoint::EndpointError;
+use crate::deliver::endpoint::Notices;
 use crate::ingest::Import;
-use crate::ingest::IngestError;
 use crate::ingest::Options;
 use crate::ingest::Progress;
+use crate::model::record::SourceKind;
 use crate::net::Connections;
 use crate::net::Handler;
 use crate::net::Listen;
@@ -57,6 +61,7 @@ use crate::net::Listener;
 use crate::net::Tls;
 use crate::net::TlsError;
 use crate::net::raise_descriptor_limit;
+use crate::store::StoreError;
 
 /// The self-signed certificate's file, beside the archive.
 const CERTIFICATE: &str = "tls.pem";
@@ -76,8 +81,12 @@ pub enum Event<'a> {
     Progress(Progress),
     /// The source was read to its end.
     Passed(&'a Import),
-    /// The source could not be read; it is tried again.
-    Failed(&'a IngestError),
+    /// A page of Messages in iCloud was read.
+    CloudPage(&'a ZoneReport),
+    /// Messages in iCloud was read to its end.
+    CloudPassed(&'a Report),
+    /// A source could not be read; it is tried again, or waits for the owner.
+    Failed(SourceKind, &'a dyn Explain),
     /// It was told to stop.
     Stopping,
 }
@@ -99,6 +108,8 @@ pub struct Serving<'a> {
     pub archive: &'a Path,
     /// The database that is followed.
     pub chat_db: Option<&'a Path>,
+    /// Whether Messages in iCloud is followed.
+    pub cloud: bool,
 }
 
 /// What to run.
@@ -177,6 +188,7 @@ impl Explain for RunError {
             Self::NoSource => {
                 "copy chat.db, chat.db-wal and Attachments from ~/Library/Messages of a Mac into one folder,\n\
                  then run `footbridge run --chat-db FOLDER/chat.db`,\n\
+                 or import a session of Messages in iCloud with `footbridge cloudkit import <session.json>`,\n\
                  or name an archive from elsewhere with `--data FILE`"
             }
             Self::Conformance { .. } => "leave it out, and name a new archive with `--data FILE`",
@@ -253,6 +265,7 @@ async fn serve(mut plan: Plan) -> Result<(), RunError> {
     if let Some(tls) = &tls {
         tls.watch(&group);
     }
+    let has_cloud = !plan.conformance && service.archive.has_session()?;
     let is_self_signed = service.settings.endpoint.tls == TlsSettings::SelfSigned;
     (plan.tell)(&Event::Serving(Serving {
         address: &address,
@@ -266,22 +279,12 @@ async fn serve(mut plan: Plan) -> Result<(), RunError> {
         chat_db: options
             .as_ref()
             .map(|options| options.locations.database.as_path()),
+        cloud: has_cloud,
     }));
     drop(password);
     notify(plan.notify_socket.as_deref(), notify::READY);
 
-    let (fatal, mut refused) = mpsc::channel(1);
-    if let Some(options) = options {
-        let stop = group.stop().clone();
-        let snapshot = service.archive.store().snapshot();
-        let is_first = snapshot.and_then(|snapshot| snapshot.message_count());
-        let is_first = is_first.map_err(AppError::from)? == 0;
-        let tell = noticing(Arc::clone(&plan.tell), is_first, notices, &group);
-        group.spawn(
-            "source",
-            keep_following(Arc::clone(&service), options, tell, stop, fatal.clone()),
-        );
-    }
+    let mut refused = follow(&service, options, &plan.tell, &notices, &group)?;
     if file.is_some() {
         group.spawn(
             "first login",
@@ -290,7 +293,8 @@ async fn serve(mut plan: Plan) -> Result<(), RunError> {
     }
     let refusal = tokio::select! {
         () = signals.next() => None,
-        refusal = refused.recv() => refusal,
+        // Without a source there is nobody to tell of anything.
+        Some(refusal) = refused.recv() => Some(refusal),
     };
     (plan.tell)(&Event::Stopping);
     notify(plan.notify_socket.as_deref(), notify::STOPPING);
@@ -306,6 +310,39 @@ async fn serve(mut plan: Plan) -> Result<(), RunError> {
         Some(error) => Err(AppError::from(error).into()),
         None => Ok(()),
     }
+}
+
+/// Starts to follow the sources. Answers who tells what ends the service.
+fn follow(
+    service: &Arc<Service>,
+    options: Option<Options>,
+    tell: &Tell,
+    notices: &Notices,
+    group: &TaskGroup,
+) -> Result<mpsc::Receiver<StoreError>, AppError> {
+    let (fatal, refused) = mpsc::channel(1);
+    let is_new = service.archive.store().snapshot()?.message_count()? == 0;
+    let noticing = |source, is_first| {
+        let (tell, notices) = (Arc::clone(tell), notices.clone());
+        noticing(tell, source, is_first, notices, group)
+    };
+    let has_mac = options.is_some();
+    if let Some(options) = options {
+        let following = keep_following(
+            Arc::clone(service),
+            options,
+            noticing(SourceKind::ChatDb, is_new),
+            group.stop().clone(),
+            fatal.clone(),
+        );
+        group.spawn("source", following);
+    }
+    if !service.conformance {
+        let tell = noticing(SourceKind::CloudKit, is_new && !has_mac);
+        let syncing = keep_syncing(Arc::clone(service), tell, group.clone(), fatal);
+        group.spawn("iCloud keeper", syncing);
+    }
+    Ok(refused)
 }
 
 /// What to follow; nothing if an archive from before is served alone.

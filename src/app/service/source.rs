@@ -25,7 +25,10 @@ use crate::base::limits::RESTART_PAUSE_MOST;
 use crate::ingest;
 use crate::ingest::IngestError;
 use crate::ingest::Options;
+use crate::model::record::SourceKind;
 use crate::store::StoreError;
+
+const MAC: SourceKind = SourceKind::ChatDb;
 
 /// Follows until it is told to stop. What ends the service is sent to `fatal`.
 pub(super) async fn keep_following(
@@ -55,8 +58,8 @@ pub(super) async fn keep_following(
             Ok(Ok(())) => break,
             Ok(Err(IngestError::Store(error @ StoreError::LowSpace { .. }))) => {
                 let error = IngestError::Store(error);
-                service.failed(&error);
-                tell(&Event::Failed(&error));
+                service.failed(MAC, &error);
+                tell(&Event::Failed(MAC, &error));
             }
             Ok(Err(IngestError::Store(error))) => {
                 // Whoever receives it may have gone: then the service is ending anyway.
@@ -64,12 +67,12 @@ pub(super) async fn keep_following(
                 break;
             }
             Ok(Err(error)) => {
-                service.failed(&error);
-                tell(&Event::Failed(&error));
+                service.failed(MAC, &error);
+                tell(&Event::Failed(MAC, &error));
             }
             Err(_panicked) => {
                 tracing::error!("following panicked, starting again");
-                service.broken("it met a bug and starts again".to_owned(), None);
+                service.broken(MAC, "it met a bug and starts again".to_owned(), None);
             }
         }
         stop.run_until_cancelled(tokio::time::sleep(pause)).await;
@@ -90,7 +93,7 @@ fn follow(
 ) -> Result<(), IngestError> {
     let archive = &service.archive;
     let on_progress = |progress| {
-        service.progressed(progress);
+        service.progressed(MAC, progress);
         tell(&Event::Progress(progress));
         if stop.is_cancelled() {
             ControlFlow::Break(())
@@ -100,12 +103,12 @@ fn follow(
     };
     let on_pass = |outcome: Result<&ingest::Import, &IngestError>| match outcome {
         Ok(import) => {
-            service.passed(import);
+            service.passed(MAC, &import.tally);
             tell(&Event::Passed(import));
         }
         Err(error) => {
-            service.failed(error);
-            tell(&Event::Failed(error));
+            service.failed(MAC, error);
+            tell(&Event::Failed(MAC, error));
         }
     };
     ingest::follow(

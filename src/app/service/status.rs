@@ -19,12 +19,12 @@ use crate::base::error::Explain;
 use crate::base::limits::STATUS_RATE_OVER;
 use crate::base::limits::STATUS_SURVEY_EVERY;
 use crate::base::time::AppleTime;
-use crate::ingest::Import;
-use crate::ingest::IngestError;
 use crate::ingest::Phase;
 use crate::ingest::Progress;
+use crate::model::record::SourceKind;
 use crate::store::Direction;
 use crate::store::Snapshot;
+use crate::store::Tally;
 
 /// Failures that are listed.
 const FAILURES: usize = 100;
@@ -34,11 +34,12 @@ const EXAMPLES: usize = 5;
 
 /// What the parts of the service told about their work.
 pub(super) struct Activity {
-    source: Mutex<Source>,
+    mac: Mutex<Source>,
+    cloud: Mutex<Source>,
     survey: Mutex<Option<(AppleTime, Survey)>>,
 }
 
-/// The source.
+/// One source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Source {
     state: State,
@@ -125,6 +126,14 @@ impl State {
 }
 
 impl Source {
+    const fn new(now: AppleTime) -> Self {
+        Self {
+            state: State::Idle,
+            since: now,
+            last_pass: None,
+        }
+    }
+
     /// The same in a state; `since` changes with the state's name alone.
     fn enter(&mut self, state: State, now: AppleTime) {
         if self.state.name() != state.name() {
@@ -137,25 +146,26 @@ impl Source {
 impl Activity {
     pub(super) fn new(now: AppleTime) -> Self {
         Self {
-            source: Mutex::new(Source {
-                state: State::Idle,
-                since: now,
-                last_pass: None,
-            }),
+            mac: Mutex::new(Source::new(now)),
+            cloud: Mutex::new(Source::new(now)),
             survey: Mutex::new(None),
         }
     }
 
-    fn source(&self) -> MutexGuard<'_, Source> {
-        self.source.lock().unwrap_or_else(PoisonError::into_inner)
+    fn source(&self, kind: SourceKind) -> MutexGuard<'_, Source> {
+        let source = match kind {
+            SourceKind::ChatDb => &self.mac,
+            SourceKind::CloudKit => &self.cloud,
+        };
+        source.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Service {
     /// A pass is under way.
-    pub(super) fn progressed(&self, progress: Progress) {
+    pub(super) fn progressed(&self, kind: SourceKind, progress: Progress) {
         let now = self.archive.clock().now();
-        let mut source = self.activity.source();
+        let mut source = self.activity.source(kind);
         let pace = match &source.state {
             State::Busy(pace) => pace.progressed(progress, now),
             State::Idle | State::Failed { .. } => Pace::begin(progress, now),
@@ -164,28 +174,29 @@ impl Service {
     }
 
     /// A pass ended.
-    pub(super) fn passed(&self, import: &Import) {
+    pub(super) fn passed(&self, kind: SourceKind, tally: &Tally) {
         let now = self.archive.clock().now();
-        let mut source = self.activity.source();
+        let mut source = self.activity.source(kind);
         source.enter(State::Idle, now);
         source.last_pass = Some(now);
         tracing::info!(
-            new = import.tally.new_messages,
-            changed = import.tally.changed,
+            kind = kind.name(),
+            new = tally.new_messages,
+            changed = tally.changed,
             "source read"
         );
     }
 
     /// A pass failed; it is tried again.
-    pub(super) fn failed(&self, error: &IngestError) {
-        self.broken(chain(error), error.hint());
+    pub(super) fn failed(&self, kind: SourceKind, error: &dyn Explain) {
+        self.broken(kind, chain(error), error.hint());
     }
 
     /// Nothing is done with the source, for this reason.
-    pub(super) fn broken(&self, text: String, hint: Option<String>) {
+    pub(super) fn broken(&self, kind: SourceKind, text: String, hint: Option<String>) {
         let now = self.archive.clock().now();
         self.activity
-            .source()
+            .source(kind)
             .enter(State::Failed { text, hint }, now);
     }
 }
@@ -238,11 +249,16 @@ pub fn status_json(service: &Service) -> Result<Value, AppError> {
         .iter()
         .filter(|(_, held)| held.united_into.is_none())
         .count();
-    let sources: Vec<Value> = service
-        .settings
-        .chat_db
-        .iter()
-        .map(|_| source_json(&service.activity.source()))
+    let has_mac = service.settings.chat_db.is_some();
+    let has_cloud = !service.conformance && snapshot.cloud_account()?.is_some();
+    let sources = [
+        (SourceKind::ChatDb, has_mac),
+        (SourceKind::CloudKit, has_cloud),
+    ];
+    let sources: Vec<Value> = sources
+        .into_iter()
+        .filter(|(_, is_there)| *is_there)
+        .map(|(kind, _)| source_json(kind, &service.activity.source(kind)))
         .collect();
     Ok(json!({
         "version": VERSION,
@@ -264,7 +280,7 @@ pub fn status_json(service: &Service) -> Result<Value, AppError> {
     }))
 }
 
-fn source_json(source: &Source) -> Value {
+fn source_json(kind: SourceKind, source: &Source) -> Value {
     let pace = match &source.state {
         State::Busy(pace) => Some(pace),
         State::Idle | State::Failed { .. } => None,
@@ -274,10 +290,11 @@ fn source_json(source: &Source) -> Value {
         State::Idle | State::Busy(_) => None,
     };
     json!({
-        "kind": "chatdb",
+        "kind": kind.name(),
         "state": source.state.name(),
         "done": pace.map_or(0, |pace| pace.done),
-        "total": pace.map(|pace| pace.total),
+        // How much there is in iCloud nobody says.
+        "total": pace.map(|pace| pace.total).filter(|_| kind == SourceKind::ChatDb),
         "per_second": pace.map_or(0, |pace| pace.per_second),
         "since": source.since.unix_millis(),
         "last_pass": source.last_pass.map(AppleTime::unix_millis),
@@ -394,6 +411,7 @@ mod tests {
     use crate::ingest::IngestError;
     use crate::ingest::Phase;
     use crate::ingest::Progress;
+    use crate::model::record::SourceKind;
 
     fn at(seconds: u64) -> AppleTime {
         AppleTime::default().plus(Duration::from_secs(seconds))
@@ -435,9 +453,9 @@ mod tests {
         let service = Service::new(settings, archive, owner, false);
         let source = || status_json(&service).unwrap()["sources"][0].clone();
 
-        service.progressed(progress(Phase::Reading, 40));
+        service.progressed(SourceKind::ChatDb, progress(Phase::Reading, 40));
         let reading = source();
-        service.failed(&IngestError::Stopped);
+        service.failed(SourceKind::ChatDb, &IngestError::Stopped);
         let failed = source();
 
         assert_eq!(

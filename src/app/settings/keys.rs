@@ -17,6 +17,12 @@ pub enum Key {
     Attachments,
     /// `source.region`: the country of numbers without a country code.
     Region,
+    /// `cloudkit.gateway`: the loopback iCloud to read instead of Apple's.
+    CloudGateway,
+    /// `cloudkit.hurry`: by how much waits are divided there.
+    CloudHurry,
+    /// `cloudkit.system_roots`: whether authorities count that only this computer trusts.
+    CloudSystemRoots,
     /// `endpoint.listen`: where clients connect.
     Listen,
     /// `endpoint.server_name`: the part of Matrix ids after the colon.
@@ -43,12 +49,15 @@ pub enum Key {
 
 impl Key {
     /// All of them, in the order of the configuration file.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::Data,
         Self::Log,
         Self::ChatDb,
         Self::Attachments,
         Self::Region,
+        Self::CloudGateway,
+        Self::CloudHurry,
+        Self::CloudSystemRoots,
         Self::Listen,
         Self::ServerName,
         Self::User,
@@ -70,6 +79,9 @@ impl Key {
             Self::ChatDb => "source.chat_db",
             Self::Attachments => "source.attachments",
             Self::Region => "source.region",
+            Self::CloudGateway => "cloudkit.gateway",
+            Self::CloudHurry => "cloudkit.hurry",
+            Self::CloudSystemRoots => "cloudkit.system_roots",
             Self::Listen => "endpoint.listen",
             Self::ServerName => "endpoint.server_name",
             Self::User => "endpoint.user",

@@ -20,7 +20,14 @@ use crate::app::settings::keys::nearest;
 const FILE_BYTES: u64 = 1 << 20;
 
 /// The sections, as the file begins them.
-const SECTIONS: [&str; 4] = ["[source]", "[endpoint]", "[endpoint.tls]", "[media]"];
+const SECTIONS: [&str; 6] = [
+    "[source]",
+    "[cloudkit]",
+    "[endpoint]",
+    "[endpoint.tls]",
+    "[media]",
+    "[storage]",
+];
 
 /// A value as it was said.
 #[derive(Clone, Debug, PartialEq, Eq)]

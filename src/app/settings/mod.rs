@@ -16,6 +16,7 @@ mod values;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -28,6 +29,7 @@ use crate::app::settings::layers::Layers;
 use crate::app::settings::layers::Raw;
 use crate::app::settings::values::Reader;
 use crate::base::numbers::size;
+use crate::source::cloudkit::Gateway;
 
 pub use crate::deliver::endpoint::LegacyMedia;
 pub use error::SettingsError;
@@ -100,6 +102,19 @@ impl EndpointSettings {
     }
 }
 
+/// How Messages in iCloud is reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CloudSettings {
+    /// Which iCloud: Apple's unless a loopback one is named.
+    pub gateway: Gateway,
+    /// The loopback one as it was named.
+    pub url: Option<String>,
+    /// By how much waits are divided there (D35).
+    pub hurry: Option<NonZeroU32>,
+    /// Whether authorities count that only this computer trusts.
+    pub system_roots: bool,
+}
+
 /// The configuration in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -115,6 +130,8 @@ pub struct Settings {
     pub attachments: Option<PathBuf>,
     /// The country of numbers without a country code, two letters.
     pub region: Option<String>,
+    /// How Messages in iCloud is reached.
+    pub cloud: CloudSettings,
     /// How clients reach the endpoint.
     pub endpoint: EndpointSettings,
     /// Who gets media without a token.
@@ -198,6 +215,9 @@ impl Settings {
             Key::ChatDb => self.chat_db.as_deref().map(path),
             Key::Attachments => self.attachments.as_deref().map(path),
             Key::Region => self.region.clone(),
+            Key::CloudGateway => self.cloud.url.clone(),
+            Key::CloudHurry => self.cloud.hurry.map(|factor| factor.to_string()),
+            Key::CloudSystemRoots => Some(self.cloud.system_roots.to_string()),
             Key::Listen => Some(endpoint.listen.to_string()),
             Key::ServerName => endpoint.server_name.clone(),
             Key::User => Some(endpoint.user_name().to_owned()),

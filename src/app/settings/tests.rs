@@ -253,6 +253,8 @@ fn the_documented_file_has_every_key_with_its_default() {
             Key::ChatDb
                 | Key::Attachments
                 | Key::Region
+                | Key::CloudGateway
+                | Key::CloudHurry
                 | Key::ServerName
                 | Key::PublicUrl
                 | Key::AllowedOrigins

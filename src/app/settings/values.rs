@@ -8,6 +8,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::app::config::Environment;
 use crate::app::config::Platform;
+use crate::app::settings::CloudSettings;
 use crate::app::settings::EndpointSettings;
 use crate::app::settings::Key;
 use crate::app::settings::LISTEN;
@@ -20,6 +21,7 @@ use crate::app::settings::layers::Layers;
 use crate::app::settings::layers::Raw;
 use crate::app::settings::layers::Said;
 use crate::model::region::Region;
+use crate::source::cloudkit::Gateway;
 
 /// A Matrix id has 255 bytes at most, and needs room for the part before the colon.
 const SERVER_NAME_BYTES: usize = 200;
@@ -65,6 +67,7 @@ impl<'a> Reader<'a> {
                 "a country in two letters, such as `US`",
                 region,
             )?,
+            cloud: self.cloud()?,
             endpoint: self.endpoint()?,
             legacy_media: self
                 .value(Key::LegacyMedia, "off or loopback", legacy_media)?
@@ -75,6 +78,36 @@ impl<'a> Reader<'a> {
                 .into_iter()
                 .map(|(key, said)| (key, said.origin))
                 .collect(),
+        })
+    }
+
+    fn cloud(&self) -> Result<CloudSettings, SettingsError> {
+        let expected = "the address of an iCloud on this computer, such as `http://127.0.0.1:8080`";
+        let url = self.value(Key::CloudGateway, expected, |text| {
+            let gateway = Gateway::loopback(text).ok()?;
+            Some((text.to_owned(), gateway))
+        })?;
+        let factor = "a whole number from 1 on, in quotes";
+        let hurry = self.value(Key::CloudHurry, factor, |text| text.parse().ok())?;
+        let (url, gateway) = match url {
+            Some((url, gateway)) => (Some(url), gateway),
+            None if hurry.is_some() => {
+                return Err(SettingsError::Contradiction {
+                    key: Key::CloudHurry,
+                    origin: self.origin(Key::CloudHurry),
+                    what: "needs `cloudkit.gateway` too: Apple is never hurried",
+                });
+            }
+            None => (None, Gateway::apple()),
+        };
+        Ok(CloudSettings {
+            gateway: match hurry {
+                Some(factor) => gateway.hurried(factor),
+                None => gateway,
+            },
+            url,
+            hurry,
+            system_roots: self.switch(Key::CloudSystemRoots)?,
         })
     }
 

@@ -3,6 +3,7 @@
 pub(crate) mod backup;
 mod changes;
 pub(crate) mod check;
+pub(crate) mod cloudkit;
 pub(crate) mod compact;
 pub(crate) mod completions;
 pub(crate) mod config;

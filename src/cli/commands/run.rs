@@ -1,11 +1,13 @@
 //! `footbridge run`.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
+use crate::app::cloudkit::zone_content;
 use crate::app::import::Import;
 use crate::app::import::Phase;
 use crate::app::service;
@@ -13,12 +15,13 @@ use crate::app::service::Event;
 use crate::app::service::Plan;
 use crate::app::service::Serving;
 use crate::app::settings::Flags;
-use crate::base::error::Explain;
+use crate::app::settings::Settings;
 use crate::base::secret::SecretText;
 use crate::base::time::SystemClock;
 use crate::cli::Session;
 use crate::cli::args::RunArgs;
 use crate::cli::commands::changes;
+use crate::cli::commands::cloudkit;
 use crate::cli::commands::import::names;
 use crate::cli::progress::Phases;
 use crate::cli::progress::SERVICE_LINE_EVERY;
@@ -38,15 +41,28 @@ pub(crate) fn run(args: &RunArgs, session: &mut Session<'_>) -> Result<Exit, Fai
         insecure: args.insecure,
         ..session.flags.clone()
     };
+    let settings = session.settings_with(&flags)?;
+    serve(settings, args.conformance, "", session)
+}
+
+/// Serves with a configuration. `more` is said after how to log in.
+pub(super) fn serve(
+    settings: Settings,
+    conformance: bool,
+    more: &str,
+    session: &Session<'_>,
+) -> Result<Exit, Failure> {
     let talk = Talk {
         json: session.json,
+        more: more.to_owned(),
         phases: Phases::new(names, &SystemClock).every(SERVICE_LINE_EVERY),
+        zones: Phases::new(cloudkit::names, &SystemClock).every(SERVICE_LINE_EVERY),
         failed: Mutex::default(),
         warned: Mutex::default(),
     };
     service::run(Plan {
-        settings: session.settings_with(&flags)?,
-        conformance: args.conformance,
+        settings,
+        conformance,
         shows_password: session.size.is_terminal,
         notify_socket: session.environment.notify_socket.clone(),
         commands: Arc::new(CommandLine),
@@ -58,9 +74,13 @@ pub(crate) fn run(args: &RunArgs, session: &mut Session<'_>) -> Result<Exit, Fai
 /// Tells the terminal, or the log of whoever started the service.
 struct Talk {
     json: bool,
+    /// What is said after how to log in.
+    more: String,
     phases: Phases<'static, Phase>,
-    /// The latest failure: a source that is away is named once, not every minute.
-    failed: Mutex<Option<String>>,
+    /// Of Messages in iCloud, by what is in the zone.
+    zones: Phases<'static, &'static str>,
+    /// The latest failure of each source: one that is away is named once, not every minute.
+    failed: Mutex<BTreeMap<&'static str, String>>,
     /// The latest warnings, likewise.
     warned: Mutex<Vec<String>>,
 }
@@ -72,7 +92,7 @@ impl Talk {
                 let text = if self.json {
                     serving_json(serving)
                 } else {
-                    serving_text(serving)
+                    serving_text(serving) + &self.more
                 };
                 let mut out = io::stdout().lock();
                 // The service is for its clients; nobody has to read what it prints.
@@ -81,21 +101,36 @@ impl Talk {
             Event::Progress(now) => self.phases.set(now.phase, now.done, now.total),
             Event::Passed(import) => {
                 self.phases.clear();
-                *self.failed() = None;
+                self.failed().remove("chatdb");
                 self.passed(import);
             }
-            Event::Failed(error) => {
+            // Passes that find nothing come often.
+            Event::CloudPage(report) if report.changes == 0 => {}
+            Event::CloudPage(report) => {
+                let what = zone_content(report.zone);
+                self.zones.set(what, report.changes, None);
+            }
+            Event::CloudPassed(report) => {
+                self.zones.clear();
+                self.failed().remove("cloudkit");
+                for line in changes::told(&report.tally) {
+                    say(&format!("{line}\n"));
+                }
+            }
+            Event::Failed(source, error) => {
                 self.phases.clear();
+                self.zones.clear();
                 let hint = error.hint();
                 let text = report::render(*error, hint.as_deref());
                 let mut failed = self.failed();
-                if failed.as_ref() != Some(&text) {
+                if failed.get(source.name()) != Some(&text) {
                     say(&text);
-                    *failed = Some(text);
+                    failed.insert(source.name(), text);
                 }
             }
             Event::Stopping => {
                 self.phases.clear();
+                self.zones.clear();
                 say("stopping\n");
             }
         }
@@ -112,7 +147,7 @@ impl Talk {
         warned.clone_from(&import.warnings);
     }
 
-    fn failed(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+    fn failed(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, String>> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -141,11 +176,7 @@ fn serving_text(serving: &Serving<'_>) -> String {
         rows.push(("certificate", format!("SHA-256 {fingerprint}")));
     }
     rows.push(("archive", serving.archive.display().to_string()));
-    let follows = serving.chat_db.map_or_else(
-        || "nothing; `--chat-db PATH` names a Messages database".to_owned(),
-        |path| path.display().to_string(),
-    );
-    rows.push(("follows", follows));
+    rows.push(("follows", follows(serving)));
     let mut text = String::new();
     for (name, value) in rows {
         let line = format!("{name:<13}{}\n", Clean::line(&value));
@@ -153,6 +184,16 @@ fn serving_text(serving: &Serving<'_>) -> String {
     }
     text.push_str("log in with any Matrix client: the address is its homeserver\n");
     text
+}
+
+fn follows(serving: &Serving<'_>) -> String {
+    let cloud = serving.cloud.then_some("Messages in iCloud");
+    match (serving.chat_db, cloud) {
+        (Some(path), Some(cloud)) => format!("{}, and {cloud}", path.display()),
+        (Some(path), None) => path.display().to_string(),
+        (None, Some(cloud)) => cloud.to_owned(),
+        (None, None) => "nothing; `--chat-db PATH` names a Messages database".to_owned(),
+    }
 }
 
 fn serving_json(serving: &Serving<'_>) -> String {
@@ -164,6 +205,7 @@ fn serving_json(serving: &Serving<'_>) -> String {
         "fingerprint": serving.fingerprint,
         "archive": serving.archive,
         "follows": serving.chat_db,
+        "icloud": serving.cloud,
     });
     format!("{}\n", text::escape_json(&json.to_string()))
 }

@@ -1,7 +1,9 @@
 //! `footbridge status`.
 
+use crate::app::Archive;
 use crate::app::status::Status;
 use crate::cli::Session;
+use crate::cli::commands::cloudkit;
 use crate::cli::days::Calendar;
 use crate::cli::numbers::count;
 use crate::cli::numbers::counted;
@@ -13,7 +15,13 @@ use crate::cli::text::wrap;
 
 /// Prints what the archive holds, what is missing and why.
 pub(crate) fn run(session: &mut Session<'_>) -> Result<Exit, Failure> {
-    let status = session.archive()?.status()?;
+    let archive = session.archive()?;
+    print(&archive, session)
+}
+
+/// Prints how an archive is.
+pub(super) fn print(archive: &Archive, session: &mut Session<'_>) -> Result<Exit, Failure> {
+    let status = archive.status()?;
     if session.json {
         session.print_json(&status)?;
         return Ok(Exit::Done);
@@ -95,7 +103,10 @@ fn rows(status: &Status) -> Vec<(&'static str, String)> {
         };
         rows.push(("source", format!("{source}, {state}")));
     }
-    if status.sources.is_empty() {
+    if let Some(cloud) = &status.cloud {
+        rows.extend(cloudkit::rows(cloud));
+    }
+    if status.sources.is_empty() && status.cloud.is_none() {
         rows.push(("source", "none yet, run `footbridge import`".to_owned()));
     }
     rows.push(("change", status.change.to_string()));
