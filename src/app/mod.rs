@@ -7,6 +7,7 @@ pub mod cloudkit;
 pub mod config;
 pub mod conversations;
 pub mod decode;
+pub mod demo;
 pub mod explain;
 pub mod export;
 pub mod file;
@@ -33,6 +34,7 @@ use crate::base::error::Class;
 use crate::base::error::Explain;
 use crate::base::password::PasswordError;
 use crate::ingest::IngestError;
+use crate::net::ListenError;
 use crate::store::StoreError;
 
 pub use archive::Archive;
@@ -92,6 +94,15 @@ pub enum AppError {
         /// Its answer.
         #[source]
         source: io::Error,
+    },
+    /// The loopback iCloud of a demonstration cannot be reached.
+    #[error(transparent)]
+    Loopback(#[from] ListenError),
+    /// An archive that is to hold a demonstration holds something else.
+    #[error("{} holds something else than this demonstration", path.display())]
+    NotTheDemo {
+        /// The archive.
+        path: PathBuf,
     },
     /// Something is where a new file was to be.
     #[error("{} exists already", path.display())]
@@ -188,6 +199,7 @@ impl Explain for AppError {
             }
             Self::File { source, .. } if is_no_folder(source) => Class::Usage,
             Self::Pass(error) => error.class(),
+            Self::Loopback(error) => error.class(),
             Self::Output { .. }
             | Self::File { .. }
             | Self::Hash(_)
@@ -195,6 +207,7 @@ impl Explain for AppError {
             | Self::Session(SessionError::Random) => Class::Retry,
             Self::Unread { .. }
             | Self::Session(_)
+            | Self::NotTheDemo { .. }
             | Self::Exists { .. }
             | Self::Precious { .. }
             | Self::NoConversation { .. }
@@ -215,6 +228,7 @@ impl Explain for AppError {
             Self::Open { source, .. } => return source.hint(),
             Self::Ingest(error) => return error.hint(),
             Self::Pass(error) => return error.hint(),
+            Self::Loopback(error) => return error.hint(),
             Self::Output { .. }
             | Self::Argument { .. }
             | Self::Password { .. }
@@ -226,6 +240,9 @@ impl Explain for AppError {
                 "an archive holds one account: name another one with `--data FILE`"
             }
             Self::Session(_) => "`packaging/session.md` says what a session file holds",
+            Self::NotTheDemo { .. } => {
+                "name a new file, or leave `--data` out: then it is made, and removed at the end"
+            }
             Self::File { source, .. } if is_no_folder(source) => {
                 "the folder must exist; nothing was written"
             }

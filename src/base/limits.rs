@@ -467,3 +467,9 @@ pub const FAILURES_BEFORE_NOTICE: u32 = 3;
 
 /// A session file: tokens and some keys are kilobytes, a larger file is something else.
 pub const SESSION_FILE_BYTES: u64 = 4 << 20;
+
+/// How often somebody writes while a demonstration is looked at.
+pub const DEMO_MESSAGE_EVERY: Duration = Duration::from_secs(20);
+
+/// Passes of a demonstration in which things go wrong on purpose: more than it needs.
+pub const DEMO_PASSES: u32 = 8;

@@ -79,6 +79,12 @@ pub enum Command {
     /// moment: the next import goes on from there.
     Import(ImportArgs),
 
+    /// Show what footbridge does, with invented messages.
+    ///
+    /// Starts an iCloud of its own on this computer, whose account is invented, syncs an archive from it over the real
+    /// protocol, and serves the archive as `run` does until Control-C. Nothing of yours is read or changed.
+    Demo(DemoArgs),
+
     /// Read Messages in iCloud: session, state, and a sync by hand.
     Cloudkit(CloudkitArgs),
 
@@ -216,6 +222,27 @@ pub struct ImportArgs {
     /// An interrupted import goes on after its last commit: with fewer, less is read again and all takes longer.
     #[arg(long, value_name = "NUMBER")]
     pub commit_rows: Option<NonZeroUsize>,
+}
+
+/// `footbridge demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// About so many messages.
+    #[arg(long, value_name = "NUMBER", default_value_t = 3000,
+          value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub messages: u64,
+
+    /// Let things go wrong on purpose: everything still arrives, or says why not.
+    #[arg(long)]
+    pub trouble: bool,
+
+    /// End after the sync with what `status` says, instead of serving.
+    #[arg(long)]
+    pub no_serve: bool,
+
+    /// Where clients connect [default: 127.0.0.1:8008, else a free port].
+    #[arg(long, value_name = "ADDR:PORT", conflicts_with = "no_serve")]
+    pub listen: Option<String>,
 }
 
 /// `footbridge cloudkit`.

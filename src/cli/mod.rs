@@ -95,6 +95,7 @@ fn dispatch(command: Command, session: &mut Session<'_>) -> Result<Exit, Failure
     match command {
         Command::Run(args) => commands::run::run(&args, session),
         Command::Import(args) => commands::import::run(&args, session),
+        Command::Demo(args) => commands::demo::run(&args, session),
         Command::Cloudkit(args) => commands::cloudkit::run(&args, session),
         Command::Status => commands::status::run(session),
         Command::Conversations(args) => commands::conversations::run(&args, session),

@@ -57,6 +57,7 @@ pub(crate) fn is_answered(command: &Command) -> bool {
         },
         Command::Quarantine(args) => args.action == QuarantineAction::List,
         Command::Run(_)
+        | Command::Demo(_)
         | Command::Import(_)
         | Command::Redecode(_)
         | Command::Compact

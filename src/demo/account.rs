@@ -106,6 +106,11 @@ impl Account {
         self.tokens().session(&self.keys, items)
     }
 
+    /// How many changes a zone's feed has by now.
+    pub fn feed_length(&self, zone: ZoneKind) -> u64 {
+        self.head(&self.read(), zone)
+    }
+
     /// Gives out new tokens: the ones before are not accepted any more, and [`Account::session`] has the new ones.
     pub fn expire_tokens(&self) {
         self.write().generation += 1;

@@ -190,6 +190,18 @@ impl Settings {
         Reader::new(layers, environment, platform).settings(file)
     }
 
+    /// What holds for an archive when nothing is said: for one that is not the owner's, whose configuration is none of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`]; a path that is empty.
+    pub fn without_words(data: &Path) -> Result<Self, SettingsError> {
+        let mut layers = Layers::default();
+        let data = Raw::Text(data.display().to_string());
+        layers.add_flag(Key::Data, "--data", Some(data));
+        Reader::new(layers, &Environment::default(), Platform::Other).settings(None)
+    }
+
     /// Where a key's value was said.
     pub fn origin(&self, key: Key) -> Origin {
         self.origins.get(&key).cloned().unwrap_or(Origin::Default)

@@ -1,0 +1,218 @@
+//! The demonstration, from its first word to its last.
+//!
+//! Guards against an archive that lacks what the account holds after things went wrong, and against a demonstration that
+//! leaves something behind or touches the owner's archive.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "support/home.rs"]
+mod home;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::BufRead;
+use std::io::BufReader;
+use std::io::Read;
+use std::process::Output;
+use std::process::Stdio;
+
+use footbridge::base::ids::Guid;
+use footbridge::demo::Readable;
+use footbridge::demo::What;
+use rustix::process::Pid;
+use rustix::process::Signal;
+use rustix::process::kill_process;
+use serde_json::Value;
+
+use crate::home::Home;
+
+fn json(output: &Output) -> Value {
+    let shown = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {shown}"))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// The export's lines by GUID, without what depends on when it was asked.
+fn export(home: &Home, archive: &str) -> BTreeMap<String, Value> {
+    let output = home.output(&["export", "--data", archive]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let lines = text(&output.stdout);
+    let lines = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    let with_guid = lines.filter_map(|mut line: Value| {
+        let guid = line["guid"].as_str()?.to_owned();
+        line.as_object_mut().unwrap().remove("change");
+        Some((guid, line))
+    });
+    with_guid.collect()
+}
+
+#[test]
+fn a_demonstration_syncs_everything_and_ends_by_itself() {
+    let home = Home::new();
+    let arguments = [
+        "demo",
+        "--messages",
+        "400",
+        "--no-serve",
+        "--data",
+        "demo.redb",
+    ];
+
+    let first = home.output(&[&arguments[..], &["--json"]].concat());
+    let again = home.output(&arguments);
+
+    assert_eq!(first.status.code(), Some(0), "{first:?}");
+    let status = json(&first);
+    assert_eq!(status["sources"]["cloudkit"], "complete");
+    assert_eq!(status["quarantined"], 0);
+    assert_eq!(status["cloud"]["need"], Value::Null);
+    let messages = status["messages"].as_u64().unwrap();
+    assert!((350..=450).contains(&messages), "{status}");
+    assert!(text(&first.stderr).starts_with("new: "), "{first:?}");
+    assert_eq!(again.status.code(), Some(0), "{again:?}");
+    assert_eq!(text(&again.stderr), "", "nothing is new the second time");
+    let conversations = home.output(&["conversations", "--json", "--data", "demo.redb"]);
+    let listed: Vec<Value> = text(&conversations.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let key = listed[0]["key"].as_str().unwrap();
+    let shown = home.output(&["show", key, "--data", "demo.redb"]);
+    assert!(text(&shown.stdout).lines().count() > 3, "{shown:?}");
+    assert_eq!(export(&home, "demo.redb").len() as u64, messages);
+    let verified = home.output(&["verify", "--data", "demo.redb"]);
+    assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+    assert!(
+        !home.archive().exists(),
+        "the owner's archive is not touched"
+    );
+}
+
+#[test]
+fn with_trouble_everything_still_arrives_or_says_why_not() {
+    let home = Home::new();
+    let demo = [
+        "demo",
+        "--messages",
+        "1600",
+        "--no-serve",
+        "--trouble",
+        "--json",
+    ];
+
+    let output = home.output(&[&demo[..], &["--data", "demo.redb"]].concat());
+
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let said = text(&output.stderr);
+    for words in [
+        "iCloud does not accept the imported session any more",
+        "footbridge cloudkit import <session.json>",
+        "a new session is imported",
+        "on purpose: an answer was cut off (1 time)",
+        "on purpose: the position in the feed was forgotten (1 time)",
+        "the key is in no keychain, kept sealed",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let status = json(&output);
+    assert_eq!(status["sources"]["cloudkit"], "complete");
+    let listed = home.output(&["quarantine", "list", "--json", "--data", "demo.redb"]);
+    let listed = text(&listed.stdout);
+    assert_eq!(
+        listed.lines().count() as u64,
+        status["quarantined"].as_u64().unwrap()
+    );
+    for line in listed.lines() {
+        let held: Value = serde_json::from_str(line).unwrap();
+        assert!(!held["reasons"].as_array().unwrap().is_empty(), "{line}");
+    }
+    let account = footbridge::app::demo::account(1600, true);
+    let held = export(&home, "demo.redb");
+    let wanted: Vec<_> = account
+        .truths()
+        .filter(|truth| {
+            let is_message = matches!(truth.what, What::Message | What::Tapback(_));
+            is_message && truth.readable == Readable::Yes && !truth.guid.is_empty()
+        })
+        .collect();
+    assert!(wanted.len() > 1_000, "{}", wanted.len());
+    let missing: Vec<_> = wanted
+        .iter()
+        .filter(|truth| {
+            let guid = Guid::parse(&truth.guid).unwrap().to_string();
+            !held.contains_key(&guid) && !listed.contains(&truth.record)
+        })
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    let verified = home.output(&["verify", "--data", "demo.redb"]);
+    assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+}
+
+#[test]
+fn a_demonstration_serves_until_it_is_interrupted_and_leaves_nothing() {
+    let home = Home::new();
+    let mut child = home
+        .command(&["demo", "--messages", "100", "--listen", "127.0.0.1:0"])
+        .env("TMPDIR", home.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("Control-C") && out.read_line(&mut said).unwrap() > 0 {}
+    let archive = said
+        .lines()
+        .find_map(|line| line.strip_prefix("archive"))
+        .unwrap_or_else(|| panic!("{said}"))
+        .trim()
+        .to_owned();
+
+    let status = json(&home.output(&["status", "--json", "--data", &archive]));
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let ended = child.wait().unwrap();
+    let mut rest = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut rest)
+        .unwrap();
+
+    assert_eq!(status["sources"]["cloudkit"], "complete", "{said}");
+    assert!(said.contains("follows      Messages in iCloud"), "{said}");
+    assert!(said.contains("@owner:localhost"), "{said}");
+    assert_eq!(ended.code(), Some(0), "{rest}");
+    assert!(rest.ends_with("stopping\n"), "{rest}");
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_demonstration_takes_no_archive_of_somebody() {
+    let home = Home::with_archive();
+    let before = fs::read(home.archive()).unwrap();
+
+    let refused = home.output(&["demo", "--no-serve", "--data", "archive.redb"]);
+
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(
+        text(&refused.stderr).contains("something else"),
+        "{refused:?}"
+    );
+    let messages = |home: &Home| json(&home.output(&["status", "--json"]))["messages"].clone();
+    let after = messages(&home);
+    fs::write(home.archive(), before).unwrap();
+    assert_eq!(after, messages(&home));
+}
