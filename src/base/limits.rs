@@ -100,6 +100,46 @@ pub const FREE_SPACE_FLOOR: u64 = 512 << 20;
 /// Without a byte of a file for this long, its download has stalled (AT-3). It bounds a pause, never a whole file.
 pub const ATTACHMENT_DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(90);
 
+/// Files that are fetched at once (AT-5).
+pub const ATTACHMENTS_AT_ONCE: usize = 32;
+
+/// Files that are fetched beside those, because somebody waits for them.
+pub const ATTACHMENTS_ASKED_FOR: usize = 8;
+
+/// Bytes of the files that are fetched at once; a larger file is fetched alone (AT-5).
+pub const ATTACHMENT_BUDGET_BYTES: u64 = 128 << 20;
+
+/// Bytes of a file that are kept in memory before they are stored.
+pub const ATTACHMENT_COMMIT_BYTES: usize = 4 << 20;
+
+/// Waits after the first attempt at a file and after the second.
+pub const ATTACHMENT_WAITS: [Duration; 2] = [Duration::from_secs(30), Duration::from_mins(5)];
+
+/// Waits while iCloud cannot be asked at all: no file is to blame.
+pub const ATTACHMENT_PAUSES: [Duration; 3] = [
+    Duration::from_secs(30),
+    Duration::from_mins(2),
+    Duration::from_mins(10),
+];
+
+/// How often files that have come since are looked for.
+pub const ATTACHMENT_LOOK: Duration = Duration::from_secs(5);
+
+/// How long a client waits for a file that is fetched because it asks.
+pub const ATTACHMENT_ASKED_WAIT: Duration = Duration::from_mins(2);
+
+/// How long a file that somebody asked for does not make room for others.
+pub const ATTACHMENT_ASKED_KEPT: Duration = Duration::from_hours(1);
+
+/// Free bytes below which no files are fetched (D8).
+pub const MEDIA_FREE_FLOOR: u64 = 2 << 30;
+
+/// Bytes of files that are held of those that can be fetched again.
+pub const MEDIA_LIMIT: u64 = 5 << 30;
+
+/// One chunk of a file in the store, bytes: with its key it fills pages of 1 MiB.
+pub const BLOB_CHUNK_BYTES: usize = UPLOAD_CHUNK_BYTES;
+
 /// Attempts at one attachment before it is abandoned.
 pub const ATTACHMENT_ATTEMPTS: u32 = 3;
 

@@ -53,6 +53,20 @@ impl Transaction<'_> {
         row: RowId,
         attachment: Attachment,
     ) -> Result<(), StoreError> {
+        let is_there = matches!(attachment.state, AttachmentState::Held { .. });
+        if !is_there && self.is_in_cloud(row)? {
+            // That the Mac misses it says nothing of a file that comes from CloudKit.
+            return Ok(());
+        }
+        self.find_file(row, attachment)
+    }
+
+    /// Stores what was found out about a file, wherever it comes from.
+    pub(super) fn find_file(
+        &mut self,
+        row: RowId,
+        attachment: Attachment,
+    ) -> Result<(), StoreError> {
         let owner = self.attachment(row)?.message;
         if self.store_attachment(row, owner, attachment)? {
             self.note_file_change(owner)?;

@@ -98,6 +98,14 @@ fn copy_all(from: &Snapshot, to: &Path) -> Result<(), StoreError> {
     copy!(database, from.search_blocks()?, SEARCH_BLOCKS);
     copy!(database, from.passes()?, PASSES);
     copy!(database, from.guid_hashes()?, GUID_HASHES);
+    copy!(database, from.record_names()?, RECORD_NAMES);
+    copy!(database, from.chat_states()?, CHAT_STATES);
+    copy!(database, from.zones()?, ZONES);
+    copy!(database, from.cloud_accounts()?, CLOUD_ACCOUNTS);
+    copy!(database, from.asset_keys()?, ASSET_KEYS);
+    copy!(database, from.blobs()?, BLOBS);
+    copy!(database, from.blob_chunks()?, BLOB_CHUNKS);
+    copy!(database, from.downloads()?, DOWNLOADS);
     copy!(database, from.users()?, USERS);
     copy!(database, from.rooms()?, ROOMS);
     copy!(database, from.room_states()?, ROOM_STATES);

@@ -287,6 +287,12 @@ pub fn usual_floor(size_bytes: u64) -> u64 {
     FREE_SPACE_FLOOR.max(size_bytes / 50)
 }
 
+/// Free bytes of the disk of a file, if the system tells.
+pub(super) fn free_bytes(path: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(folder_of(path)).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
 /// Refuses to write when too little space is left for it to end well: less than a floor, bytes, or the usual one (D8).
 pub(super) fn check_space(path: &Path, floor: Option<u64>) -> Result<(), StoreError> {
     let Ok(disk) = rustix::fs::statvfs(folder_of(path)) else {

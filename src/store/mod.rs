@@ -29,6 +29,7 @@ mod db;
 mod error;
 mod guid;
 mod index;
+mod media;
 mod merges;
 mod messages;
 mod migrate;
@@ -66,6 +67,7 @@ pub use db::usual_floor;
 pub use error::StoreError;
 pub use index::kind;
 pub use index::searchable;
+pub use media::Stretch;
 pub use news::News;
 pub use page::Page;
 pub use prepared::Prepared;
@@ -173,6 +175,11 @@ impl Store {
     /// Where the file is; `None` for a backend that is none.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
+    }
+
+    /// Free bytes of the disk that it is on; `None` for a backend that is none, and where the system does not tell.
+    pub fn free_bytes(&self) -> Option<u64> {
+        db::free_bytes(self.path.as_deref()?)
     }
 
     /// What is held now. Later commits do not change it; it keeps their old pages from being reused, so it is let go

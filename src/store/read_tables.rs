@@ -94,6 +94,9 @@ read_tables! {
     zones: u8 => &'static [u8], ZONES;
     cloud_accounts: u8 => &'static [u8], CLOUD_ACCOUNTS;
     asset_keys: &'static [u8] => &'static [u8], ASSET_KEYS;
+    blobs: &'static [u8; 32] => &'static [u8], BLOBS;
+    blob_chunks: (u64, u32) => &'static [u8], BLOB_CHUNKS;
+    downloads: u64 => &'static [u8], DOWNLOADS;
 }
 
 fn open<'t, K: Key + 'static, V: Value + 'static>(

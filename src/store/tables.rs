@@ -116,6 +116,15 @@ pub(super) const CLOUD_ACCOUNTS: Rows<u8> = TableDefinition::new("cloud_accounts
 /// Keys of files, raw, by the signature that names the key (AT-17).
 pub(super) const ASSET_KEYS: Rows<&'static [u8]> = TableDefinition::new("asset_keys");
 
+/// Files whose bytes are held here, by the SHA-256 of the bytes. Removed when they make room for others.
+pub(super) const BLOBS: Rows<&'static [u8; 32]> = TableDefinition::new("blobs");
+
+/// Bytes of files, by (number of the bytes, chunk). Values are raw. Removed with the blob or the download they are of.
+pub(super) const BLOB_CHUNKS: Rows<(u64, u32)> = TableDefinition::new("blob_chunks");
+
+/// Files that are being fetched, by attachment: what is here of each. Removed at the end of the file.
+pub(super) const DOWNLOADS: Rows<u64> = TableDefinition::new("downloads");
+
 /// Who can log in, by account; 0 is the owner.
 pub(super) const USERS: Rows<u8> = TableDefinition::new("users");
 
@@ -204,6 +213,9 @@ pub const NAMES: &[&str] = &[
     "zones",
     "cloud_accounts",
     "asset_keys",
+    "blobs",
+    "blob_chunks",
+    "downloads",
     "users",
     "rooms",
     "room_states",

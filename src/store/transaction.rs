@@ -94,6 +94,9 @@ pub(super) struct Tables<'tx> {
     pub(super) zones: RowTable<'tx, u8>,
     pub(super) cloud_accounts: RowTable<'tx, u8>,
     pub(super) asset_keys: RowTable<'tx, &'static [u8]>,
+    pub(super) blobs: RowTable<'tx, &'static [u8; 32]>,
+    pub(super) blob_chunks: RowTable<'tx, (u64, u32)>,
+    pub(super) downloads: RowTable<'tx, u64>,
     pub(super) account: AccountTables<'tx>,
 }
 
@@ -137,6 +140,9 @@ impl<'tx> Tables<'tx> {
             zones: tx.open_table(tables::ZONES).map_err(refused)?,
             cloud_accounts: tx.open_table(tables::CLOUD_ACCOUNTS).map_err(refused)?,
             asset_keys: tx.open_table(tables::ASSET_KEYS).map_err(refused)?,
+            blobs: tx.open_table(tables::BLOBS).map_err(refused)?,
+            blob_chunks: tx.open_table(tables::BLOB_CHUNKS).map_err(refused)?,
+            downloads: tx.open_table(tables::DOWNLOADS).map_err(refused)?,
             account: AccountTables::open(tx)?,
         })
     }

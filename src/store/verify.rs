@@ -136,6 +136,7 @@ impl Snapshot {
         check.records()?;
         check.conversations()?;
         check.attachments()?;
+        check.media()?;
         check.ledgers()?;
         check.passes()?;
         check.guid_hashes()?;

@@ -123,6 +123,7 @@ mod cloud;
 mod conversation;
 mod ids;
 mod ledger;
+mod media;
 mod message;
 mod record;
 
@@ -172,6 +173,8 @@ pub use ledger::FailureKind;
 pub use ledger::ParkedRow;
 pub use ledger::QuarantineRow;
 pub use ledger::Tombstone;
+pub use media::StoredBlob;
+pub use media::StoredDownload;
 pub(super) use message::EncodedMessage;
 pub use message::Mark;
 pub use message::MarkKind;
