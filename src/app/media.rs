@@ -1,9 +1,14 @@
-//! Where the endpoint gets the files of attachments from: the folders of the source.
+//! Where the endpoint gets the files of attachments from that are not in the store: the folders of the source, and
+//! Messages in iCloud.
 
 use std::fs::File;
+use std::sync::Arc;
 
+use crate::base::ids::RowId;
 use crate::deliver::endpoint::MediaFiles;
+use crate::ingest::assets::Wishes;
 use crate::model::attachment::Attachment;
+use crate::net::BoxFuture;
 use crate::source::chatdb::Files;
 use crate::source::chatdb::Locations;
 
@@ -21,6 +26,29 @@ impl SourceFiles {
 impl MediaFiles for SourceFiles {
     fn open(&self, attachment: &Attachment) -> Option<File> {
         self.0.file(attachment.path.as_deref())
+    }
+}
+
+/// Files of some place, and those that can be fetched from Messages in iCloud.
+pub struct FetchedFiles {
+    files: Arc<dyn MediaFiles>,
+    wishes: Wishes,
+}
+
+impl FetchedFiles {
+    /// Those of a place, and what the queue brings that hears of the wishes.
+    pub fn new(files: Arc<dyn MediaFiles>, wishes: Wishes) -> Self {
+        Self { files, wishes }
+    }
+}
+
+impl MediaFiles for FetchedFiles {
+    fn open(&self, attachment: &Attachment) -> Option<File> {
+        self.files.open(attachment)
+    }
+
+    fn fetch(&self, row: RowId) -> BoxFuture<'_, bool> {
+        Box::pin(self.wishes.fetch(row))
     }
 }
 

@@ -15,6 +15,7 @@
 //! The cursor remembers what the inputs were when its pass began. An interrupted first pass over a database that has
 //! changed since is followed by a second one that compares, so that nothing which changed in between is missed.
 
+pub mod assets;
 pub mod cloudkit;
 mod files;
 mod follow;

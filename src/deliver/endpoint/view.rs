@@ -622,7 +622,17 @@ impl Context for Scene<'_> {
 
     fn media(&self, attachment: &Attachment) -> Option<Media> {
         let View { media, account, .. } = self.view;
-        matches!(attachment.state, AttachmentState::Held { .. }).then(|| Media {
+        // One that CloudKit has is fetched when a client asks for it.
+        let is_here = match attachment.state {
+            AttachmentState::Held { .. } => true,
+            AttachmentState::Wanted | AttachmentState::Failed { .. } => {
+                let snapshot = self.view.snapshot;
+                let row = snapshot.attachment_with(&attachment.guid).ok().flatten();
+                row.is_some_and(|row| matches!(snapshot.file_record(row), Ok(Some(_))))
+            }
+            AttachmentState::Missing(_) | AttachmentState::Abandoned { .. } => false,
+        };
+        is_here.then(|| Media {
             url: media.url(account.server(), &attachment.guid),
             ..Media::default()
         })

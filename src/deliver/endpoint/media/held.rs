@@ -8,12 +8,18 @@ use std::sync::Arc;
 
 use image::ImageError;
 use jiff::Timestamp;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
+use crate::base::ids::RowId;
+use crate::base::limits::ATTACHMENT_ASKED_WAIT;
+use crate::base::limits::BLOB_CHUNK_BYTES;
 use crate::base::limits::IMAGE_FILE_BYTES;
 use crate::base::limits::OWN_THUMBNAIL_BYTES;
 use crate::base::limits::UPLOAD_CHUNK_BYTES;
 use crate::base::time::AppleTime;
 use crate::deliver::endpoint::Endpoint;
+use crate::deliver::endpoint::call::Call;
 use crate::deliver::endpoint::error::MatrixError;
 use crate::deliver::endpoint::media::kind::ContentType;
 use crate::deliver::endpoint::media::thumbnail;
@@ -21,10 +27,13 @@ use crate::deliver::endpoint::media::thumbnail::Size;
 use crate::deliver::endpoint::media::thumbnail::Thumbnail;
 use crate::model::attachment::Attachment;
 use crate::model::attachment::AttachmentState;
+use crate::net::BoxFuture;
 use crate::net::ETag;
 use crate::net::FileSource;
 use crate::net::RangeSource;
 use crate::store::Store;
+use crate::store::StoreError;
+use crate::store::value::StoredBlob;
 use crate::store::value::Upload;
 
 /// Opens the files of attachments, where the archive's source keeps them.
@@ -32,6 +41,15 @@ pub trait MediaFiles: Send + Sync + 'static {
     /// An attachment's file, for reading. `None` when it is not there, is no regular file, or lies outside of the
     /// source's folders, whatever path the source names and wherever links lead.
     fn open(&self, attachment: &Attachment) -> Option<File>;
+
+    /// Brings a file that is elsewhere into the store, ahead of all others, and says whether it came. By default nothing
+    /// is elsewhere.
+    ///
+    /// # Cancel safety
+    /// What was begun may go on.
+    fn fetch(&self, _row: RowId) -> BoxFuture<'_, bool> {
+        Box::pin(std::future::ready(false))
+    }
 }
 
 /// A file that is here.
@@ -57,11 +75,38 @@ impl Endpoint {
         }
         let row = self.media.row(&snapshot, id)?.ok_or_else(missing)?;
         let attachment = snapshot.attachment(row)?.attachment;
+        if let AttachmentState::Held { sha256, .. } = &attachment.state
+            && let Some(blob) = snapshot.blob(sha256)?
+        {
+            return Ok(Held::stored(&self.store, sha256, &blob, attachment.clone()));
+        }
         let file = self.settings.files.open(&attachment).ok_or_else(missing)?;
         Held::on_disk(file, attachment).map_err(|error| {
             tracing::warn!(%error, "a file could not be read");
             missing()
         })
+    }
+
+    /// Fetches the file that a media id stands for, if it is one that can be fetched, and says whether it came.
+    pub(super) async fn bring(self: &Arc<Self>, call: &Call) -> bool {
+        let endpoint = Arc::clone(self);
+        let id = call.segment("id").to_owned();
+        let row = spawn_blocking(move || endpoint.elsewhere(&id)).await;
+        let Ok(Ok(Some(row))) = row else {
+            return false;
+        };
+        let fetched = timeout(ATTACHMENT_ASKED_WAIT, self.settings.files.fetch(row));
+        let fetched = call.stop.run_until_cancelled(fetched).await;
+        matches!(fetched, Some(Ok(true)))
+    }
+
+    /// The attachment with a media id, if its file is not here and CloudKit has it.
+    fn elsewhere(&self, id: &str) -> Result<Option<RowId>, StoreError> {
+        let snapshot = self.store.snapshot()?;
+        let Some(row) = self.media.row(&snapshot, id)? else {
+            return Ok(None);
+        };
+        Ok(snapshot.file_record(row)?.map(|_| row))
     }
 }
 
@@ -76,16 +121,31 @@ impl Held {
         })
     }
 
+    fn stored(store: &Store, sha256: &[u8; 32], blob: &StoredBlob, attachment: Attachment) -> Self {
+        Self {
+            etag: ETag::of_hash(sha256),
+            source: Arc::new(StoredSource {
+                store: store.clone(),
+                size_bytes: blob.size_bytes,
+                chunk_bytes: BLOB_CHUNK_BYTES,
+                place: Chunks::Blob(blob.chunks),
+            }),
+            name: attachment.name,
+            mime: attachment.mime,
+        }
+    }
+
     /// `None` while chunks are missing.
     fn uploaded(store: &Store, id: &str, upload: Upload) -> Option<Self> {
         upload.completed?;
         Some(Self {
             // An id is given once.
             etag: ETag::of(id.as_bytes()),
-            source: Arc::new(UploadSource {
+            source: Arc::new(StoredSource {
                 store: store.clone(),
-                id: id.to_owned(),
                 size_bytes: upload.size_bytes,
+                chunk_bytes: UPLOAD_CHUNK_BYTES,
+                place: Chunks::Upload(id.to_owned()),
             }),
             name: upload.name,
             mime: upload.mime,
@@ -159,26 +219,41 @@ impl Read for Reader<'_> {
 }
 
 /// A file in the store. Each read has a snapshot of its own: a slow client must not keep old pages alive.
-struct UploadSource {
+struct StoredSource {
     store: Store,
-    id: String,
     size_bytes: u64,
+    chunk_bytes: usize,
+    place: Chunks,
 }
 
-impl RangeSource for UploadSource {
+/// Where the chunks of a file are.
+enum Chunks {
+    /// Those of an upload, by its media id.
+    Upload(String),
+    /// Those of a file that was fetched, by their number.
+    Blob(RowId),
+}
+
+impl RangeSource for StoredSource {
     fn size_bytes(&self) -> u64 {
         self.size_bytes
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let chunk_bytes = u64::try_from(UPLOAD_CHUNK_BYTES).unwrap_or(u64::MAX);
+        if offset >= self.size_bytes {
+            return Ok(0);
+        }
+        let chunk_bytes = u64::try_from(self.chunk_bytes).unwrap_or(u64::MAX);
         let snapshot = self.store.snapshot().map_err(io::Error::other)?;
         let n = u32::try_from(offset / chunk_bytes).map_err(io::Error::other)?;
-        let chunk = snapshot
-            .upload_chunk(&self.id, n)
-            .map_err(io::Error::other)?;
+        let chunk = match &self.place {
+            Chunks::Upload(id) => snapshot.upload_chunk(id, n),
+            Chunks::Blob(number) => snapshot.blob_chunk(*number, n),
+        };
+        let chunk = chunk.map_err(io::Error::other)?;
+        // It made room for another one while it was read: the answer breaks off.
+        let chunk = chunk.ok_or(io::ErrorKind::NotFound)?;
         let start = usize::try_from(offset % chunk_bytes).map_err(io::Error::other)?;
-        let chunk = chunk.unwrap_or_default();
         let mut rest = chunk.get(start..).unwrap_or_default();
         rest.read(buffer)
     }

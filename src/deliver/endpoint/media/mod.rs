@@ -1,4 +1,4 @@
-//! Files: of messages, straight from where the source keeps them, and those that clients uploaded.
+//! Files: of messages, straight from where the source keeps them or out of the store, and those that clients uploaded.
 //!
 //! | request | |
 //! |---|---|
@@ -13,7 +13,8 @@
 //! | see what a browser may show in place | `kind` |
 //! | see how a thumbnail is made and kept | `thumbnail`, `thumbnails` |
 //!
-//! A file that is not here is 404 at once: nothing fetches files while a client waits.
+//! A file that CloudKit has and that is not here is fetched while the client waits. Any other that is not here is 404 at
+//! once.
 //!
 //! HEIC is served as it is, and its event is an `m.file`: few clients show it as a picture, and all of them save a file.
 //! No library that decodes it may be linked into this program. `sips` of macOS could convert it there; but an event must
@@ -41,7 +42,6 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
 use crate::deliver::endpoint::Endpoint;
-use crate::deliver::endpoint::call::Answer;
 use crate::deliver::endpoint::call::Call;
 use crate::deliver::endpoint::error::Code;
 use crate::deliver::endpoint::error::MatrixError;
@@ -77,8 +77,8 @@ const PROXIED: [&str; 4] = ["forwarded", "via", "x-forwarded-for", "x-real-ip"];
 
 pub(super) fn routes() -> Vec<Route> {
     let mut routes = vec![
-        Route::new(Method::GET, "/media/download/{server}/{id}", download).under(V1),
-        Route::new(
+        Route::long(Method::GET, "/media/download/{server}/{id}", download).under(V1),
+        Route::long(
             Method::GET,
             "/media/download/{server}/{id}/{name}",
             download,
@@ -95,7 +95,7 @@ pub(super) fn routes() -> Vec<Route> {
         "/_matrix/media/v3/download/{server}/{id}/{name}",
     ];
     routes.extend(files.map(|path| {
-        Route::new(Method::GET, path, legacy_download)
+        Route::long(Method::GET, path, legacy_download)
             .at_root()
             .open()
     }));
@@ -130,15 +130,33 @@ fn check_legacy(endpoint: &Endpoint, call: &Call) -> Result<(), MatrixError> {
 }
 
 /// `GET /_matrix/client/v1/media/download/{server}/{id}[/{name}]`.
-fn download(endpoint: &Endpoint, call: &Call) -> Answer {
-    let held = endpoint.held(call.segment("server"), call.segment("id"))?;
-    Ok(held.into_response(&call.headers, call.captures.get("name")))
+fn download(endpoint: Arc<Endpoint>, call: Call) -> Later {
+    Box::pin(async move {
+        let mut held = look(&endpoint, &call).await;
+        if held.is_err() && endpoint.bring(&call).await {
+            held = look(&endpoint, &call).await;
+        }
+        Ok(held?.into_response(&call.headers, call.captures.get("name")))
+    })
+}
+
+/// The file that a request asks for, looked for on a thread that may wait for the disk.
+async fn look(endpoint: &Arc<Endpoint>, call: &Call) -> Result<Held, MatrixError> {
+    let endpoint = Arc::clone(endpoint);
+    let (server, id) = (
+        call.segment("server").to_owned(),
+        call.segment("id").to_owned(),
+    );
+    let held = spawn_blocking(move || endpoint.held(&server, &id)).await;
+    held.map_err(|_panic| MatrixError::new(Code::Unknown, "a bug: see footbridge's log"))?
 }
 
 /// `GET /_matrix/media/(r0|v1|v3)/download/{server}/{id}[/{name}]`.
-fn legacy_download(endpoint: &Endpoint, call: &Call) -> Answer {
-    check_legacy(endpoint, call)?;
-    download(endpoint, call)
+fn legacy_download(endpoint: Arc<Endpoint>, call: Call) -> Later {
+    match check_legacy(&endpoint, &call) {
+        Ok(()) => download(endpoint, call),
+        Err(error) => Box::pin(async { Err(error) }),
+    }
 }
 
 /// `GET /_matrix/client/v1/media/thumbnail/{server}/{id}`.
@@ -147,11 +165,18 @@ fn thumbnail(endpoint: Arc<Endpoint>, call: Call) -> Later {
         let size = size(&call)?;
         let thumbnails = &endpoint.thumbnails;
         let (server, id) = (call.segment("server"), call.segment("id"));
-        let made = thumbnails.of(id, size, &call.stop, || {
-            let (endpoint, server, id) = (Arc::clone(&endpoint), server.to_owned(), id.to_owned());
-            move || endpoint.held(&server, &id)?.thumbnail(size)
-        });
-        match made.await? {
+        let make = || {
+            thumbnails.of(id, size, &call.stop, || {
+                let (endpoint, server, id) =
+                    (Arc::clone(&endpoint), server.to_owned(), id.to_owned());
+                move || endpoint.held(&server, &id)?.thumbnail(size)
+            })
+        };
+        let mut made = make().await;
+        if made.is_err() && endpoint.bring(&call).await {
+            made = make().await;
+        }
+        match made? {
             Thumbnail::Picture { bytes, mime } => {
                 let kind = ContentType::of(Some(mime));
                 let etag = ETag::of(&bytes);
@@ -159,10 +184,7 @@ fn thumbnail(endpoint: Arc<Endpoint>, call: Call) -> Later {
                 Ok(protected(answer, kind, None))
             }
             Thumbnail::Original => {
-                let (endpoint, server, id) =
-                    (Arc::clone(&endpoint), server.to_owned(), id.to_owned());
-                let held = spawn_blocking(move || endpoint.held(&server, &id)).await;
-                let held = held.map_err(|_panic| MatrixError::new(Code::Unknown, "a bug"))??;
+                let held = look(&endpoint, &call).await?;
                 Ok(held.into_response(&call.headers, None))
             }
             Thumbnail::None => Err(MatrixError::not_found("that file has no thumbnail")),
