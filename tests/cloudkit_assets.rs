@@ -1,0 +1,498 @@
+//! Files of Messages in iCloud end in the archive with the bytes that were sent, or with the reason why they did not,
+//! whatever goes wrong on the way; and clients get them.
+//!
+//! Guards against a file that is shown although a piece of it is wrong, one that is tried for ever, one that is given up
+//! because the network was away, and a client that waits behind the whole queue.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::net::TcpStream;
+use std::num::NonZeroU32;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use footbridge::app::media::FetchedFiles;
+use footbridge::apple::session::Session;
+use footbridge::base::ids::RowId;
+use footbridge::base::tasks::TaskGroup;
+use footbridge::base::time::SystemClock;
+use footbridge::deliver::endpoint::LegacyMedia;
+use footbridge::deliver::endpoint::MediaFiles;
+use footbridge::deliver::endpoint::Server;
+use footbridge::deliver::endpoint::Settings;
+use footbridge::demo::Account;
+use footbridge::demo::Call;
+use footbridge::demo::Dirtiness;
+use footbridge::demo::Fault;
+use footbridge::demo::Faults;
+use footbridge::demo::Items;
+use footbridge::demo::Loopback;
+use footbridge::demo::Trouble;
+use footbridge::demo::What;
+use footbridge::ingest::assets;
+use footbridge::ingest::assets::Keep;
+use footbridge::ingest::assets::Options;
+use footbridge::ingest::assets::Outcome;
+use footbridge::ingest::cloudkit;
+use footbridge::ingest::cloudkit::Connect;
+use footbridge::matrix::media::MediaSecret;
+use footbridge::model::attachment::Attachment;
+use footbridge::model::attachment::AttachmentState;
+use footbridge::model::record::CloudZone;
+use footbridge::net::Connections;
+use footbridge::net::Listen;
+use footbridge::net::Listener;
+use footbridge::net::client::Roots;
+use footbridge::source::cloudkit::Client;
+use footbridge::source::cloudkit::Gateway;
+use footbridge::store::Snapshot;
+use footbridge::store::Store;
+use footbridge::store::value::CloudAccount;
+use redb::backends::InMemoryBackend;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::cloud_account::import;
+use crate::support::history::assert_sound;
+
+/// A second is this much shorter.
+const HURRY: u32 = 1_000;
+
+/// Reaches the loopback.
+struct Reach {
+    gateway: String,
+    tasks: TaskGroup,
+}
+
+impl Connect for Reach {
+    type Cloud = Client;
+
+    fn connect(&self, session: &Session, _: &CloudAccount) -> Arc<Client> {
+        let gateway = Gateway::loopback(&self.gateway).unwrap();
+        let gateway = gateway.hurried(NonZeroU32::new(HURRY).unwrap());
+        Arc::new(Client::new(session, gateway, &Roots::bundled(), &self.tasks).unwrap())
+    }
+}
+
+/// An invented account, the server of it, and an archive that knows its messages.
+struct World {
+    account: Arc<Account>,
+    loopback: Loopback,
+    reach: Reach,
+    store: Store,
+}
+
+impl World {
+    /// Synced, with no file held.
+    async fn new(messages: u64) -> Self {
+        let account = Arc::new(Account::new(7, messages, Dirtiness::Clean));
+        let cloud = Arc::clone(&account);
+        let loopback = Loopback::start(cloud, Faults::none()).await.unwrap();
+        let store = Store::open_backend(InMemoryBackend::new(), Arc::new(SystemClock)).unwrap();
+        import(&store, account.session(Items::All));
+        let reach = || Reach {
+            gateway: loopback.gateway(),
+            tasks: TaskGroup::new(),
+        };
+        let (sync, world) = (reach(), reach());
+        let mut sync = cloudkit::Sync::new(
+            store.clone(),
+            Arc::new(SystemClock),
+            sync,
+            cloudkit::Options::default(),
+        );
+        let stop = CancellationToken::new();
+        let report = sync.pass(&stop, &|_| ControlFlow::Continue(())).await;
+        assert_eq!(report.unwrap().outcome, cloudkit::Outcome::Complete);
+        Self {
+            account,
+            loopback,
+            reach: world,
+            store,
+        }
+    }
+
+    /// Fetches all that can be fetched.
+    async fn fetch(&self, options: Options) -> Outcome {
+        let (_wishes, mut list) = assets::wishes();
+        let options = Options {
+            ends: true,
+            free_floor: 0,
+            ..options
+        };
+        let stop = CancellationToken::new();
+        let run = assets::run(
+            (&self.store, &SystemClock),
+            &self.reach,
+            options,
+            &mut list,
+            &stop,
+        );
+        tokio::time::timeout(Duration::from_secs(120), run)
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    /// The files of the account that are in iCloud, each with its bytes, and its row here.
+    fn files(&self) -> Vec<(RowId, Vec<u8>)> {
+        let snapshot = self.store.snapshot().unwrap();
+        let files = self
+            .account
+            .truths()
+            .filter(|truth| truth.what == What::File);
+        files
+            .filter_map(|truth| {
+                let name = footbridge::base::ids::RecordName::parse(&truth.record).unwrap();
+                let bytes = self.account.file(&truth.record)?;
+                let held = snapshot.cloud_record_named(CloudZone::Attachments, &name);
+                let (row, _) = held.unwrap().unwrap();
+                Some((row, bytes))
+            })
+            .collect()
+    }
+
+    fn state(&self, row: RowId) -> AttachmentState {
+        let snapshot = self.store.snapshot().unwrap();
+        snapshot.attachment(row).unwrap().attachment.state
+    }
+
+    /// How many files are in each state; those that are held have the bytes of the account.
+    fn states(&self) -> BTreeMap<&'static str, usize> {
+        let snapshot = self.store.snapshot().unwrap();
+        assert_sound(&snapshot);
+        let mut states = BTreeMap::new();
+        for (row, bytes) in self.files() {
+            let state = snapshot.attachment(row).unwrap().attachment.state;
+            *states.entry(state.name()).or_default() += 1;
+            match state {
+                AttachmentState::Held { sha256, .. } => {
+                    assert_eq!(stored(&snapshot, &sha256), bytes);
+                }
+                AttachmentState::Abandoned { reason } | AttachmentState::Failed { reason } => {
+                    assert!(!reason.is_empty());
+                }
+                AttachmentState::Wanted | AttachmentState::Missing(_) => {}
+            }
+        }
+        states
+    }
+}
+
+fn stored(snapshot: &Snapshot, sha256: &[u8; 32]) -> Vec<u8> {
+    let blob = snapshot.blob(sha256).unwrap().unwrap();
+    let chunks = (0..).map_while(|n| snapshot.blob_chunk(blob.chunks, n).unwrap());
+    let bytes = chunks.collect::<Vec<_>>().concat();
+    assert_eq!(bytes.len() as u64, blob.size_bytes);
+    bytes
+}
+
+/// A Mac without files.
+struct Nothing;
+
+impl MediaFiles for Nothing {
+    fn open(&self, _: &Attachment) -> Option<File> {
+        None
+    }
+}
+
+/// The endpoint of an archive on a socket of this computer, for clients without a token.
+async fn endpoint(
+    world: &World,
+    files: Arc<dyn MediaFiles>,
+    group: &TaskGroup,
+) -> (SocketAddr, MediaSecret) {
+    world
+        .store
+        .write::<footbridge::store::StoreError>(|tx| {
+            tx.set_server_name("example.org")?;
+            tx.put_user(
+                footbridge::store::account::Account::OWNER,
+                &footbridge::store::value::User {
+                    name: "ada".to_owned(),
+                    password: String::new(),
+                    created: footbridge::base::time::AppleTime::from_nanos(0),
+                },
+            )
+        })
+        .unwrap();
+    let mut settings = Settings::new("ada", "example.org", None, files, Arc::new(|| None)).unwrap();
+    settings.legacy_media = LegacyMedia::Loopback;
+    let server = Server::new(world.store.clone(), Arc::new(SystemClock), settings).unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = Listener::bind(Listen::Tcp { address, tls: None }).await;
+    let listener = listener.unwrap();
+    let address = listener.address().unwrap();
+    listener.serve(Arc::new(server), Connections::default(), group);
+    let secret = world.store.snapshot().unwrap().token_secret().unwrap();
+    (address, MediaSecret::new(&secret.unwrap()))
+}
+
+/// The status and the body of a file, or of a stretch of it.
+async fn get(
+    world: &World,
+    (address, secret): &(SocketAddr, MediaSecret),
+    row: RowId,
+    range: Option<&str>,
+) -> (u16, Vec<u8>) {
+    let snapshot = world.store.snapshot().unwrap();
+    let id = secret.media_id(&snapshot.attachment(row).unwrap().attachment.guid);
+    let range = range.map_or(String::new(), |range| format!("range: bytes={range}\r\n"));
+    let head = format!(
+        "GET /_matrix/media/v3/download/example.org/{id} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{range}\r\n"
+    );
+    let address = *address;
+    let read = move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let end = answer.windows(4).position(|it| it == b"\r\n\r\n").unwrap();
+        let status = String::from_utf8_lossy(&answer[9..12]).parse().unwrap();
+        (status, answer[end + 4..].to_vec())
+    };
+    tokio::task::spawn_blocking(read).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_file_comes_and_clients_get_it() {
+    let world = World::new(400).await;
+    let files = world.files();
+    assert!(files.len() > 20, "{}", files.len());
+
+    let outcome = world.fetch(Options::default()).await;
+
+    assert_eq!(world.states(), BTreeMap::from([("held", files.len())]));
+    assert_eq!((outcome.failed, outcome.abandoned), (0, 0));
+    let group = TaskGroup::new();
+    let endpoint = endpoint(&world, Arc::new(Nothing), &group).await;
+    for (row, bytes) in files.iter().take(5) {
+        assert_eq!(
+            get(&world, &endpoint, *row, None).await,
+            (200, bytes.clone())
+        );
+        let part = get(&world, &endpoint, *row, Some("10-99")).await;
+        assert_eq!(part, (206, bytes[10..100].to_vec()));
+    }
+    assert_eq!(world.loopback.complaints(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_gets_what_is_not_held_ahead_of_the_queue() {
+    let world = World::new(300).await;
+    let files = world.files();
+    let (wishes, mut list) = assets::wishes();
+    let stop = CancellationToken::new();
+    let options = Options {
+        keep: Keep::None,
+        free_floor: 0,
+        ..Options::default()
+    };
+    let run = assets::run(
+        (&world.store, &SystemClock),
+        &world.reach,
+        options,
+        &mut list,
+        &stop,
+    );
+    let group = TaskGroup::new();
+    let asking = async {
+        let files_of = FetchedFiles::new(Arc::new(Nothing), wishes);
+        let endpoint = endpoint(&world, Arc::new(files_of), &group).await;
+        for (row, bytes) in files.iter().take(3) {
+            assert_eq!(
+                get(&world, &endpoint, *row, None).await,
+                (200, bytes.clone())
+            );
+        }
+        stop.cancel();
+    };
+
+    let (outcome, ()) = tokio::join!(run, asking);
+
+    assert_eq!(outcome.unwrap().held, 3);
+    let states = world.states();
+    assert!(states["held"] >= 3 && states["wanted"] > 0, "{states:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_wrong_on_the_way_keeps_no_file_away() {
+    let world = World::new(400).await;
+    let count = world.files().len();
+    let troubles = [
+        Trouble::Cut(50),
+        Trouble::BitFlip,
+        Trouble::Status {
+            status: 503,
+            has_page: true,
+            retry_after: Some(1),
+        },
+        Trouble::Slow {
+            pieces: 4,
+            pause: Duration::from_millis(5),
+        },
+        Trouble::Stalled,
+        Trouble::Page,
+    ];
+    for (at, trouble) in (0..).zip(troubles) {
+        let fault = Fault::new(Call::Container, trouble);
+        world.loopback.add_fault(fault.after(at * 3));
+    }
+    let busy = Trouble::Status {
+        status: 503,
+        has_page: false,
+        retry_after: None,
+    };
+    world
+        .loopback
+        .add_fault(Fault::new(Call::Record, busy).times(2));
+    world.account.expire_downloads();
+
+    let outcome = world.fetch(Options::default()).await;
+
+    assert_eq!(world.states(), BTreeMap::from([("held", count)]));
+    assert!(outcome.failed > 0, "{outcome:?}");
+    assert_eq!(outcome.abandoned, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_attempts_are_enough_and_the_owner_can_ask_for_more() {
+    let world = World::new(300).await;
+    let count = world.files().len();
+    let flip = Fault::new(Call::Container, Trouble::BitFlip).times(u32::MAX);
+    world.loopback.add_fault(flip);
+
+    let outcome = world.fetch(Options::default()).await;
+
+    assert_eq!(world.states(), BTreeMap::from([("abandoned", count)]));
+    let abandoned = usize::try_from(outcome.abandoned).unwrap();
+    assert_eq!((abandoned, outcome.held), (count, 0));
+    assert_eq!(outcome.failed, outcome.abandoned * 2);
+    let asked = world.loopback.requests(Call::Container);
+    world.fetch(Options::default()).await;
+    assert_eq!(world.loopback.requests(Call::Container), asked);
+    let (row, _) = world.files()[0];
+    let retried = world.store.write::<footbridge::store::StoreError>(|tx| {
+        assert!(tx.retry_file(row)?);
+        Ok(())
+    });
+    retried.unwrap();
+    assert_eq!(world.state(row), AttachmentState::Wanted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_forbidden_is_abandoned_at_once() {
+    let world = World::new(300).await;
+    let count = world.files().len();
+    let forbidden = Trouble::Status {
+        status: 403,
+        has_page: false,
+        retry_after: None,
+    };
+    world
+        .loopback
+        .add_fault(Fault::new(Call::Container, forbidden).times(u32::MAX));
+
+    let outcome = world.fetch(Options::default()).await;
+
+    assert_eq!(world.states(), BTreeMap::from([("abandoned", count)]));
+    assert_eq!(outcome.failed, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_icloud_is_away_no_file_is_given_up() {
+    let world = World::new(300).await;
+    let count = world.files().len();
+    let away = Trouble::Status {
+        status: 503,
+        has_page: false,
+        retry_after: None,
+    };
+    world
+        .loopback
+        .add_fault(Fault::new(Call::Record, away).times(12));
+
+    let outcome = world.fetch(Options::default()).await;
+
+    assert_eq!(world.states(), BTreeMap::from([("held", count)]));
+    assert_eq!((outcome.failed, outcome.abandoned), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_ends_in_the_middle_is_gone_on_with() {
+    let world = World::new(400).await;
+    let count = world.files().len();
+    for after in 0..4 {
+        let slow = Trouble::Slow {
+            pieces: 8,
+            pause: Duration::from_millis(50),
+        };
+        world
+            .loopback
+            .add_fault(Fault::new(Call::Container, slow).after(after * 4).times(20));
+    }
+    for wait in [30, 90, 150, 210] {
+        let (_wishes, mut list) = assets::wishes();
+        let stop = CancellationToken::new();
+        let options = Options {
+            free_floor: 0,
+            at_once: 3,
+            ..Options::default()
+        };
+        let run = assets::run(
+            (&world.store, &SystemClock),
+            &world.reach,
+            options,
+            &mut list,
+            &stop,
+        );
+        // Dropped wherever it is.
+        drop(tokio::time::timeout(Duration::from_millis(wait), run).await);
+        assert_sound(&world.store.snapshot().unwrap());
+    }
+
+    world.fetch(Options::default()).await;
+
+    assert_eq!(world.states(), BTreeMap::from([("held", count)]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_is_held_than_the_owner_allows() {
+    let world = World::new(400).await;
+    let limit_bytes = 100_000;
+    let options = Options {
+        limit_bytes,
+        ..Options::default()
+    };
+
+    world.fetch(options).await;
+
+    let held = |world: &World| -> u64 {
+        let blobs = world.store.snapshot().unwrap().blobs().unwrap();
+        blobs.iter().map(|(_, blob)| blob.size_bytes).sum()
+    };
+    let states = world.states();
+    assert!(states["held"] > 0 && states["wanted"] > 0, "{states:?}");
+    assert!(held(&world) <= limit_bytes, "{}", held(&world));
+    let all = Options {
+        keep: Keep::All,
+        ..options
+    };
+    world.fetch(all).await;
+    assert_eq!(
+        world.states(),
+        BTreeMap::from([("held", world.files().len())])
+    );
+}
