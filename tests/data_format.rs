@@ -154,6 +154,7 @@ fn every_stored_type_has_samples_and_a_section() {
         "conversation",
         "ids",
         "ledger",
+        "media",
         "message",
         "record",
     ] {

@@ -10,7 +10,9 @@ use footbridge::store::value::Became;
 use footbridge::store::value::CloudAccount;
 use footbridge::store::value::Ended;
 use footbridge::store::value::Opaque;
+use footbridge::store::value::StoredBlob;
 use footbridge::store::value::StoredCloudRecord;
+use footbridge::store::value::StoredDownload;
 use footbridge::store::value::ZoneState;
 
 use crate::support::samples::Sample;
@@ -44,6 +46,42 @@ pub(crate) fn cloud() -> Vec<Sample> {
                 imported: at(0),
                 device: None,
                 user_id: None,
+            },
+        ),
+        Sample::new(
+            "rich",
+            StoredBlob {
+                size_bytes: 1_044_481,
+                chunks: RowId(300),
+                files: vec![RowId(7), RowId(251)],
+                stored: at(-1),
+            },
+        ),
+        Sample::new(
+            "minimal",
+            StoredBlob {
+                size_bytes: 0,
+                chunks: RowId(1),
+                files: Vec::new(),
+                stored: at(0),
+            },
+        ),
+        Sample::new(
+            "rich",
+            StoredDownload {
+                signature: Opaque(vec![1, 2, 3]),
+                chunks: RowId(300),
+                pieces: vec![262_144, 5],
+                begun: at(-1),
+            },
+        ),
+        Sample::new(
+            "minimal",
+            StoredDownload {
+                signature: Opaque(Vec::new()),
+                chunks: RowId(1),
+                pieces: Vec::new(),
+                begun: at(0),
             },
         ),
     ];

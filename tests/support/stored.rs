@@ -24,9 +24,11 @@ use footbridge::store::value::RoomState;
 use footbridge::store::value::SentEvent;
 use footbridge::store::value::Stored;
 use footbridge::store::value::StoredAttachment;
+use footbridge::store::value::StoredBlob;
 use footbridge::store::value::StoredChat;
 use footbridge::store::value::StoredCloudRecord;
 use footbridge::store::value::StoredConversation;
+use footbridge::store::value::StoredDownload;
 use footbridge::store::value::StoredKey;
 use footbridge::store::value::StoredMessage;
 use footbridge::store::value::StoredRecord;
@@ -41,7 +43,7 @@ use footbridge::store::value::ZoneState;
 pub(crate) type Kind = (&'static str, fn(&[u8]) -> bool);
 
 /// Every stored type. The place in the list is the first byte of an input, so it only ever grows at its end.
-pub(crate) const KINDS: [Kind; 33] = [
+pub(crate) const KINDS: [Kind; 35] = [
     kind::<StoredMessage>(),
     kind::<StoredRecord>(),
     kind::<StoredConversation>(),
@@ -75,6 +77,8 @@ pub(crate) const KINDS: [Kind; 33] = [
     kind::<StoredCloudRecord>(),
     kind::<ZoneState>(),
     kind::<CloudAccount>(),
+    kind::<StoredBlob>(),
+    kind::<StoredDownload>(),
 ];
 
 const fn kind<V: Stored>() -> Kind {
