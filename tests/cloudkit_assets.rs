@@ -14,6 +14,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read;
 use std::io::Write;
@@ -22,11 +23,19 @@ use std::net::TcpStream;
 use std::num::NonZeroU32;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::time::Duration;
 
+use bytes::Bytes;
+use footbridge::app::AppError;
+use footbridge::app::Archive;
 use footbridge::app::media::FetchedFiles;
+use footbridge::apple::asset::PlainChunk;
 use footbridge::apple::session::Session;
+use footbridge::base::ids::AttachmentGuid;
+use footbridge::base::ids::RecordName;
 use footbridge::base::ids::RowId;
+use footbridge::base::ids::ZoneName;
 use footbridge::base::tasks::TaskGroup;
 use footbridge::base::time::SystemClock;
 use footbridge::deliver::endpoint::LegacyMedia;
@@ -51,15 +60,38 @@ use footbridge::ingest::cloudkit::Connect;
 use footbridge::matrix::media::MediaSecret;
 use footbridge::model::attachment::Attachment;
 use footbridge::model::attachment::AttachmentState;
+use footbridge::model::attachment::Role;
+use footbridge::model::record::CloudAsset;
+use footbridge::model::record::CloudRecord;
+use footbridge::model::record::CloudValue;
 use footbridge::model::record::CloudZone;
+use footbridge::model::record::SourceKind;
 use footbridge::net::Connections;
 use footbridge::net::Listen;
 use footbridge::net::Listener;
 use footbridge::net::client::Roots;
+use footbridge::source::cloudkit::Answers;
+use footbridge::source::cloudkit::Assets;
+use footbridge::source::cloudkit::ChangesPage;
+use footbridge::source::cloudkit::ChangesRequest;
 use footbridge::source::cloudkit::Client;
+use footbridge::source::cloudkit::Cloud;
+use footbridge::source::cloudkit::CloudError;
+use footbridge::source::cloudkit::Download;
+use footbridge::source::cloudkit::DownloadError;
+use footbridge::source::cloudkit::FetchedRecord;
+use footbridge::source::cloudkit::FileRequest;
 use footbridge::source::cloudkit::Gateway;
+use footbridge::source::cloudkit::Summary;
+use footbridge::source::cloudkit::ZoneAnswer;
+use footbridge::store::Page;
 use footbridge::store::Snapshot;
 use footbridge::store::Store;
+use footbridge::store::StoreError;
+use footbridge::store::cloud::CloudContent;
+use footbridge::store::cloud::CloudItem;
+use footbridge::store::cloud::CloudPage;
+use footbridge::store::cloud::ZoneStep;
 use footbridge::store::value::CloudAccount;
 use redb::backends::InMemoryBackend;
 use tokio_util::sync::CancellationToken;
@@ -155,7 +187,7 @@ impl World {
             .filter(|truth| truth.what == What::File);
         files
             .filter_map(|truth| {
-                let name = footbridge::base::ids::RecordName::parse(&truth.record).unwrap();
+                let name = RecordName::parse(&truth.record).unwrap();
                 let bytes = self.account.file(&truth.record)?;
                 let held = snapshot.cloud_record_named(CloudZone::Attachments, &name);
                 let (row, _) = held.unwrap().unwrap();
@@ -216,7 +248,7 @@ async fn endpoint(
 ) -> (SocketAddr, MediaSecret) {
     world
         .store
-        .write::<footbridge::store::StoreError>(|tx| {
+        .write::<StoreError>(|tx| {
             tx.set_server_name("example.org")?;
             tx.put_user(
                 footbridge::store::account::Account::OWNER,
@@ -384,7 +416,7 @@ async fn three_attempts_are_enough_and_the_owner_can_ask_for_more() {
     world.fetch(Options::default()).await;
     assert_eq!(world.loopback.requests(Call::Container), asked);
     let (row, _) = world.files()[0];
-    let retried = world.store.write::<footbridge::store::StoreError>(|tx| {
+    let retried = world.store.write::<StoreError>(|tx| {
         assert!(tx.retry_file(row)?);
         Ok(())
     });
@@ -495,4 +527,251 @@ async fn no_more_is_held_than_the_owner_allows() {
         world.states(),
         BTreeMap::from([("held", world.files().len())])
     );
+}
+
+/// Bytes of a file that has several chunks, and of the pieces in which it comes.
+const LONG: usize = 9_000_001;
+const PIECE: usize = 700_000;
+
+fn long_file() -> Vec<u8> {
+    (0..LONG)
+        .map(|at| (at / 7 % 251).to_le_bytes()[0])
+        .collect()
+}
+
+/// An iCloud with one file, which breaks off after so many pieces until it does not any more.
+#[derive(Clone, Default)]
+struct OneFile {
+    breaks: Arc<Mutex<VecDeque<usize>>>,
+    /// How many pieces were held at the beginning of each download.
+    begun: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Connect for OneFile {
+    type Cloud = Self;
+
+    fn connect(&self, _: &Session, _: &CloudAccount) -> Arc<Self> {
+        Arc::new(self.clone())
+    }
+}
+
+impl Cloud for OneFile {
+    type Download = Pieces;
+
+    async fn user_id(&self) -> Result<String, CloudError> {
+        Err(CloudError::Unanswered)
+    }
+
+    async fn zones(&self, _: &[ZoneName]) -> Answers<ZoneAnswer> {
+        Err(CloudError::Unanswered)
+    }
+
+    async fn changes(&self, _: &[ChangesRequest]) -> Answers<ChangesPage> {
+        Err(CloudError::Unanswered)
+    }
+
+    async fn records(
+        &self,
+        _: &ZoneName,
+        names: &[RecordName],
+        _: Assets,
+    ) -> Answers<FetchedRecord> {
+        let nothing = || FetchedRecord {
+            record: None,
+            downloads: BTreeMap::new(),
+        };
+        Ok(names.iter().map(|_| Ok(nothing())).collect())
+    }
+
+    async fn summary(&self) -> Result<Summary, CloudError> {
+        Err(CloudError::Unanswered)
+    }
+
+    fn download(&self, request: FileRequest) -> Pieces {
+        self.begun.lock().unwrap().push(request.held.len());
+        assert!(request.held.iter().all(|length| *length == PIECE));
+        Pieces {
+            next: request.held.len(),
+            left: self.breaks.lock().unwrap().pop_front(),
+        }
+    }
+
+    fn delay(&self, full: Duration) -> Duration {
+        full / HURRY
+    }
+}
+
+struct Pieces {
+    next: usize,
+    left: Option<usize>,
+}
+
+impl Download for Pieces {
+    async fn next(&mut self) -> Result<Option<PlainChunk>, DownloadError> {
+        if self.left == Some(0) {
+            return Err(DownloadError::Status {
+                status: 503,
+                after: None,
+            });
+        }
+        self.left = self.left.map(|left| left - 1);
+        let bytes = long_file()
+            .chunks(PIECE)
+            .nth(self.next)
+            .map(Bytes::copy_from_slice);
+        let index = self.next;
+        self.next += 1;
+        Ok(bytes.map(|bytes| PlainChunk { index, bytes }))
+    }
+}
+
+/// An archive that knows one file of CloudKit.
+fn store_with_file() -> (Store, RowId) {
+    let store = Store::open_backend(InMemoryBackend::new(), Arc::new(SystemClock)).unwrap();
+    import(&store, support::cloud_account::session(|_| true));
+    let guid = AttachmentGuid::parse("1A2B3C4D-0001-4002-8003-ABCDEF012345").unwrap();
+    let attachment = Attachment {
+        guid: guid.clone(),
+        original_guid: None,
+        part: None,
+        role: Role::File,
+        name: None,
+        mime: None,
+        uti: None,
+        size_bytes: None,
+        path: None,
+        live_photo: false,
+        transcription: None,
+        sticker: None,
+        state: AttachmentState::Wanted,
+    };
+    let asset = CloudAsset {
+        signature: vec![4; 21],
+        ..CloudAsset::default()
+    };
+    let record = CloudRecord {
+        zone: CloudZone::Attachments.name().to_owned(),
+        name: "long".to_owned(),
+        fields: vec![("lqa".to_owned(), CloudValue::Asset(asset))],
+        ..CloudRecord::default()
+    };
+    let item = CloudItem {
+        name: RecordName::parse("long").unwrap(),
+        content: CloudContent::File {
+            attachment: Some(Box::new(attachment)),
+            record,
+            unreadable: Vec::new(),
+        },
+        raw: None,
+    };
+    let page = Page {
+        cloud: Some(CloudPage {
+            zone: CloudZone::Attachments,
+            items: vec![item],
+            step: ZoneStep::Forward(None),
+        }),
+        ..Page::default()
+    };
+    store
+        .write::<StoreError>(|tx| tx.apply(page, SourceKind::CloudKit, 1))
+        .unwrap();
+    let row = store.snapshot().unwrap().attachment_with(&guid).unwrap();
+    (store, row.unwrap())
+}
+
+async fn fetch_long(store: &Store, cloud: &OneFile) -> Outcome {
+    let (_wishes, mut list) = assets::wishes();
+    let options = Options {
+        ends: true,
+        free_floor: 0,
+        ..Options::default()
+    };
+    let stop = CancellationToken::new();
+    let run = assets::run((store, &SystemClock), cloud, options, &mut list, &stop);
+    tokio::time::timeout(Duration::from_secs(60), run)
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_file_goes_on_behind_its_last_piece() {
+    let (store, row) = store_with_file();
+    let cloud = OneFile::default();
+    cloud.breaks.lock().unwrap().extend([3, 7]);
+
+    let outcome = fetch_long(&store, &cloud).await;
+
+    assert_eq!((outcome.failed, outcome.held), (2, 1));
+    assert_eq!(*cloud.begun.lock().unwrap(), [0, 3, 10]);
+    let snapshot = store.snapshot().unwrap();
+    assert_sound(&snapshot);
+    let AttachmentState::Held { sha256, .. } = snapshot.attachment(row).unwrap().attachment.state
+    else {
+        panic!("not held");
+    };
+    assert!(stored(&snapshot, &sha256) == long_file());
+    let blob = snapshot.blob(&sha256).unwrap().unwrap();
+    let first = snapshot.blob_chunk(blob.chunks, 0).unwrap().unwrap();
+    assert_eq!(first.len(), 1_044_480);
+    assert!(snapshot.download(row).unwrap().is_none());
+    drop(snapshot);
+    let evicted = store.write::<StoreError>(|tx| {
+        assert_eq!(tx.evict(&sha256)?, LONG as u64);
+        Ok(())
+    });
+    evicted.unwrap();
+    let snapshot = store.snapshot().unwrap();
+    assert_sound(&snapshot);
+    assert_eq!(
+        snapshot.attachment(row).unwrap().attachment.state,
+        AttachmentState::Wanted
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attempts_are_remembered_when_everything_ends_between_them() {
+    let (store, row) = store_with_file();
+    let cloud = OneFile::default();
+    cloud.breaks.lock().unwrap().extend([2, 2, 2, 2]);
+
+    let outcome = fetch_long(&store, &cloud).await;
+
+    assert_eq!((outcome.failed, outcome.abandoned), (2, 1));
+    assert_eq!(*cloud.begun.lock().unwrap(), [0, 2, 4]);
+    let again = fetch_long(&store, &cloud).await;
+    assert_eq!(again, Outcome::default());
+    assert_sound(&store.snapshot().unwrap());
+    assert_eq!(
+        Archive::over(store.clone(), Arc::new(SystemClock))
+            .retry_attachments(None)
+            .unwrap(),
+        1
+    );
+    cloud.breaks.lock().unwrap().clear();
+    assert_eq!(fetch_long(&store, &cloud).await.held, 1);
+    assert_eq!(*cloud.begun.lock().unwrap(), [0, 2, 4, 6]);
+    let states = |states: &[&str]| {
+        let mut found = Vec::new();
+        let archive = Archive::over(store.clone(), Arc::new(SystemClock));
+        archive
+            .attachments::<AppError>(states, |file| {
+                found.push((file.state, file.size_bytes));
+                Ok(())
+            })
+            .unwrap();
+        found
+    };
+    assert_eq!(states(&["held"]), [("held", Some(LONG as u64))]);
+    assert!(states(&["abandoned", "wanted"]).is_empty());
+    assert!(matches!(
+        store
+            .snapshot()
+            .unwrap()
+            .attachment(row)
+            .unwrap()
+            .attachment
+            .state,
+        AttachmentState::Held { .. }
+    ));
 }

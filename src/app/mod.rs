@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod archive;
+pub mod attachments;
 pub mod check;
 pub mod cloudkit;
 pub mod config;

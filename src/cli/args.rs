@@ -122,6 +122,9 @@ pub enum Command {
     /// List what could not be decoded, or try it again.
     Quarantine(QuarantineArgs),
 
+    /// List the files of messages, or fetch again what could not be had.
+    Attachments(AttachmentsArgs),
+
     /// Decode what is stored again, after an upgrade.
     Redecode(RedecodeArgs),
 
@@ -441,6 +444,41 @@ pub enum QuarantineAction {
     /// Decode them again.
     Retry,
 }
+
+/// `footbridge attachments`.
+#[derive(Debug, Args)]
+pub struct AttachmentsArgs {
+    /// What to do with the files.
+    #[command(subcommand)]
+    pub action: AttachmentsAction,
+}
+
+/// `footbridge attachments list` and `retry`.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum AttachmentsAction {
+    /// List them with their states.
+    List {
+        /// Only those in this state; may be given several times.
+        #[arg(long, value_name = "STATE", value_parser = FILE_STATES)]
+        state: Vec<String>,
+    },
+    /// Have iCloud's files fetched again that failed or were abandoned.
+    Retry {
+        /// Only this one [default: all].
+        #[arg(value_name = "GUID")]
+        guid: Option<String>,
+    },
+}
+
+/// States of files, by their names.
+const FILE_STATES: [&str; 6] = [
+    "held",
+    "wanted",
+    "fetching",
+    "missing",
+    "failed",
+    "abandoned",
+];
 
 /// `footbridge backup`.
 #[derive(Debug, Args)]

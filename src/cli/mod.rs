@@ -106,6 +106,7 @@ fn dispatch(command: Command, session: &mut Session<'_>) -> Result<Exit, Failure
         Command::ListHandles => commands::list_handles::run(session),
         Command::Split(args) => commands::split::run(&args, session),
         Command::Join(args) => commands::join::run(&args, session),
+        Command::Attachments(args) => commands::attachments::run(&args, session),
         Command::Quarantine(args) => commands::quarantine::run(&args, session),
         Command::Redecode(args) => commands::redecode::run(&args, session),
         Command::Verify => commands::verify::run(session),

@@ -48,6 +48,7 @@ pub(crate) fn is_answered(command: &Command) -> bool {
         | Command::ListHandles
         | Command::Split(_)
         | Command::Join(_)
+        | Command::Attachments(_)
         | Command::Verify
         | Command::Backup(_)
         | Command::Password(_) => true,

@@ -1,5 +1,6 @@
 //! One file per command: each calls `app` and prints what it answers.
 
+pub(crate) mod attachments;
 pub(crate) mod backup;
 mod changes;
 pub(crate) mod check;

@@ -92,7 +92,10 @@ pub(super) async fn fetch<C: Cloud>(
             Ok(None) => {
                 // Some of it is of another time: it is fetched again from the beginning.
                 writer.apply(move |tx| tx.drop_download(job.row)).await?;
-                break DownloadError::Signature;
+                return Ok(End::Failed {
+                    reason: DownloadError::Signature.to_string(),
+                    is_in_vain: false,
+                });
             }
             Err(error) => break error,
         }
@@ -100,14 +103,14 @@ pub(super) async fn fetch<C: Cloud>(
             file.store(&writer, job.row, &signature).await?;
         }
     };
-    if file.new_bytes > 0 && !matches!(error, DownloadError::Signature) {
+    if file.new_bytes > 0 {
         file.store(&writer, job.row, &signature).await?;
     }
-    Ok(judge(error, job.is_known, file.was_resumed))
+    Ok(judge(error, job.is_known))
 }
 
 /// What follows from an error.
-fn judge(error: DownloadError, is_known: bool, was_resumed: bool) -> End {
+fn judge(error: DownloadError, is_known: bool) -> End {
     let is_in_vain = match (&error, error.reaction()) {
         (DownloadError::Ask(_), DownloadReaction::Again(_)) if !is_known => {
             return End::Offline(error);
@@ -115,7 +118,6 @@ fn judge(error: DownloadError, is_known: bool, was_resumed: bool) -> End {
         (_, DownloadReaction::Authenticate) => return End::Offline(error),
         // A key blob that does not open may have been damaged on the way.
         (_, DownloadReaction::Again(_) | DownloadReaction::Keys) => false,
-        (DownloadError::Signature, _) => !was_resumed,
         (_, DownloadReaction::Permanent) => true,
     };
     End::Failed {
@@ -146,7 +148,6 @@ struct Gathering {
     stretch: Stretch,
     /// Bytes that are not stored yet.
     new_bytes: usize,
-    was_resumed: bool,
 }
 
 /// A file that is whole.
@@ -166,7 +167,6 @@ impl Gathering {
             pieces: Vec::new(),
             stretch: Stretch::default(),
             new_bytes: 0,
-            was_resumed: false,
         };
         let known = store.snapshot()?.download(row)?;
         let Some(known) = known.filter(|it| it.signature.0 == signature) else {
@@ -192,7 +192,6 @@ impl Gathering {
             }
         }
         file.pieces = known.pieces;
-        file.was_resumed = true;
         Ok(file)
     }
 

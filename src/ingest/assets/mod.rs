@@ -34,6 +34,7 @@ use crate::base::limits::MEDIA_FREE_FLOOR;
 use crate::base::limits::MEDIA_LIMIT;
 
 pub use queue::Outcome;
+pub use queue::retry_all;
 pub use queue::run;
 
 /// Wishes that wait to be looked at.

@@ -107,8 +107,8 @@ pub async fn run<C: Connect>(
             () = stop.cancelled() => break,
             Some(wish) = wishes.0.recv() => queue.wish(wish).await?,
             Some(done) = queue.tasks.join_next() => queue.done(done).await?,
-            changed = changes.changed(), if queue.is_through && wake.is_none() => {
-                if changed.is_ok() {
+            news = changes.changed(), if queue.look.is_through && wake.is_none() => {
+                if news.is_ok() {
                     queue.look_again(queue.cloud.delay(ATTACHMENT_LOOK));
                 }
             }
@@ -132,6 +132,24 @@ enum Done {
     },
 }
 
+/// How far what is wanted was looked through.
+struct Look {
+    /// Where it goes on; `None` for the beginning.
+    place: Option<RowId>,
+    /// Whether all of it was looked at.
+    is_through: bool,
+}
+
+impl Look {
+    /// From the beginning.
+    fn new(keep: Keep) -> Self {
+        Self {
+            place: None,
+            is_through: keep == Keep::None,
+        }
+    }
+}
+
 struct Queue<'a, C: Connect> {
     store: &'a Store,
     clock: &'a dyn Clock,
@@ -151,10 +169,7 @@ struct Queue<'a, C: Connect> {
     /// Files that are next.
     ready: VecDeque<Job>,
     is_asking: bool,
-    /// Where looking through what is wanted goes on; `None` for its beginning.
-    place: Option<RowId>,
-    /// Whether all that is wanted was looked at.
-    is_through: bool,
+    look: Look,
     /// When an attempt is due.
     due: Option<AppleTime>,
     /// When to go on, look again or try again.
@@ -191,8 +206,7 @@ impl<'a, C: Connect> Queue<'a, C> {
             asked_for: 0,
             ready: VecDeque::new(),
             is_asking: false,
-            place: None,
-            is_through: options.keep == Keep::None,
+            look: Look::new(options.keep),
             due: None,
             wake: None,
             is_paused: false,
@@ -204,7 +218,7 @@ impl<'a, C: Connect> Queue<'a, C> {
     /// Whether nothing is left that could be fetched now.
     fn is_done(&self) -> bool {
         let is_idle = self.running.is_empty() && self.ready.is_empty() && !self.is_asking;
-        self.is_through && is_idle && self.due.is_none() && !self.is_paused
+        self.look.is_through && is_idle && self.due.is_none() && !self.is_paused
     }
 
     /// Begins as much as may be done at once.
@@ -216,12 +230,12 @@ impl<'a, C: Connect> Queue<'a, C> {
                 }
                 continue;
             }
-            if self.is_asking || self.is_through {
+            if self.is_asking || self.look.is_through {
                 break;
             }
             self.look()?;
         }
-        if self.is_through && self.wake.is_none() && !self.is_paused {
+        if self.look.is_through && self.wake.is_none() && !self.is_paused {
             self.wake = self.due.map(|due| self.instant_of(due));
         }
         Ok(())
@@ -230,18 +244,18 @@ impl<'a, C: Connect> Queue<'a, C> {
     /// Looks at some of what is wanted, and asks the server about what can be fetched.
     fn look(&mut self) -> Result<(), IngestError> {
         let snapshot = self.store.snapshot()?;
-        let rows = snapshot.wanted_before(self.place, GLANCE)?;
+        let rows = snapshot.wanted_before(self.look.place, GLANCE)?;
         let mut jobs = Vec::new();
-        self.is_through = rows.len() < GLANCE;
+        self.look.is_through = rows.len() < GLANCE;
         for row in rows {
-            self.place = Some(row);
+            self.look.place = Some(row);
             if let Some(job) = self.job(&snapshot, row)?
                 && !self.running.contains_key(&row)
             {
                 jobs.push(job);
             }
             if jobs.len() == BATCH {
-                self.is_through = false;
+                self.look.is_through = false;
                 break;
             }
         }
@@ -469,8 +483,7 @@ impl<'a, C: Connect> Queue<'a, C> {
         self.wake = None;
         self.due = None;
         self.is_paused = false;
-        self.place = None;
-        self.is_through = self.options.keep == Keep::None;
+        self.look = Look::new(self.options.keep);
         if let Err(error) = self.renew() {
             tracing::warn!(%error, "the session of Messages in iCloud could not be taken up");
         }
@@ -492,7 +505,11 @@ impl<'a, C: Connect> Queue<'a, C> {
 }
 
 /// Makes every file that failed or was abandoned a wanted one. Answers how many.
-pub(super) fn retry_all(store: &Store) -> Result<u64, StoreError> {
+///
+/// # Errors
+///
+/// What the store refuses.
+pub fn retry_all(store: &Store) -> Result<u64, StoreError> {
     let mut rows = Vec::new();
     for entry in store.snapshot()?.attachments()? {
         let (row, stored) = entry?;

@@ -165,16 +165,16 @@ fn thumbnail(endpoint: Arc<Endpoint>, call: Call) -> Later {
         let size = size(&call)?;
         let thumbnails = &endpoint.thumbnails;
         let (server, id) = (call.segment("server"), call.segment("id"));
-        let make = || {
+        let thumbnail_now = || {
             thumbnails.of(id, size, &call.stop, || {
                 let (endpoint, server, id) =
                     (Arc::clone(&endpoint), server.to_owned(), id.to_owned());
                 move || endpoint.held(&server, &id)?.thumbnail(size)
             })
         };
-        let mut made = make().await;
+        let mut made = thumbnail_now().await;
         if made.is_err() && endpoint.bring(&call).await {
-            made = make().await;
+            made = thumbnail_now().await;
         }
         match made? {
             Thumbnail::Picture { bytes, mime } => {
