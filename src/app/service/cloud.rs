@@ -92,7 +92,7 @@ pub(super) async fn keep_syncing(
 /// Where a task leaves what ended it.
 type Failed = Arc<Mutex<Option<AppError>>>;
 
-fn next(pause: Duration) -> Duration {
+pub(super) fn next(pause: Duration) -> Duration {
     (pause * 2).min(RESTART_PAUSE_MOST)
 }
 
@@ -158,7 +158,10 @@ async fn passes(service: &Service, tell: &Tell, group: &TaskGroup) -> Result<(),
 }
 
 /// Waits for a session. False when it was told to stop.
-async fn has_session(service: &Service, stop: &CancellationToken) -> Result<bool, AppError> {
+pub(super) async fn has_session(
+    service: &Service,
+    stop: &CancellationToken,
+) -> Result<bool, AppError> {
     while !service.archive.has_session()? {
         let wait = stop.run_until_cancelled(sleep(CLOUD_SESSION_POLL));
         if wait.await.is_none() {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::app::media::FetchedFiles;
 use crate::app::media::SourceFiles;
 use crate::app::service::Service;
 use crate::app::service::status_json;
@@ -11,6 +12,7 @@ use crate::deliver::endpoint::Notices;
 use crate::deliver::endpoint::Server;
 use crate::deliver::endpoint::Settings;
 use crate::ingest::Options;
+use crate::ingest::assets::Wishes;
 use crate::model::attachment::Attachment;
 use crate::net::Handler;
 
@@ -22,6 +24,7 @@ use crate::net::Handler;
 pub(super) fn endpoint(
     service: &Arc<Service>,
     source: Option<&Options>,
+    wishes: Wishes,
 ) -> Result<(Arc<dyn Handler>, Notices), EndpointError> {
     let configured = &service.settings.endpoint;
     let owner = &service.owner;
@@ -29,6 +32,7 @@ pub(super) fn endpoint(
         Some(options) => Arc::new(SourceFiles::new(&options.locations)),
         None => Arc::new(NoFiles),
     };
+    let files = Arc::new(FetchedFiles::new(files, wishes));
     let hosts = configured.public_url.as_deref();
     let user = owner.user_id.trim_start_matches('@');
     let user = user.split_once(':').map_or(user, |(user, _)| user);
@@ -52,7 +56,7 @@ pub(super) fn endpoint(
     Ok((Arc::new(server), notices))
 }
 
-/// An archive without a source has no files.
+/// An archive without a Messages database has no files beside those that it holds.
 struct NoFiles;
 
 impl MediaFiles for NoFiles {

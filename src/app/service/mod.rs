@@ -5,6 +5,7 @@
 
 mod cloud;
 mod endpoint;
+mod fetch;
 mod front;
 mod notices;
 mod notify;

@@ -32,6 +32,7 @@ use crate::app::remote::socket_of;
 use crate::app::service::Service;
 use crate::app::service::cloud::keep_syncing;
 use crate::app::service::endpoint::endpoint;
+use crate::app::service::fetch::keep_fetching;
 use crate::app::service::front::Front;
 use crate::app::service::notices::noticing;
 use crate::app::service::notify;
@@ -52,6 +53,7 @@ use crate::deliver::endpoint::Notices;
 use crate::ingest::Import;
 use crate::ingest::Options;
 use crate::ingest::Progress;
+use crate::ingest::assets;
 use crate::model::record::SourceKind;
 use crate::net::Connections;
 use crate::net::Handler;
@@ -250,7 +252,8 @@ async fn serve(mut plan: Plan) -> Result<(), RunError> {
 
     let service = Arc::new(service);
     let group = TaskGroup::new();
-    let (endpoint, notices) = endpoint(&service, options.as_ref())?;
+    let (wishes, wish_list) = assets::wishes();
+    let (endpoint, notices) = endpoint(&service, options.as_ref(), wishes)?;
     let connections = Connections::default();
     let front = |is_owner: bool| -> Arc<dyn Handler> {
         let commands = is_owner.then(|| Arc::clone(&plan.commands));
@@ -285,6 +288,10 @@ async fn serve(mut plan: Plan) -> Result<(), RunError> {
     notify(plan.notify_socket.as_deref(), notify::READY);
 
     let mut refused = follow(&service, options, &plan.tell, &notices, &group)?;
+    if !service.conformance {
+        let fetching = keep_fetching(Arc::clone(&service), wish_list, group.clone());
+        group.spawn("attachments keeper", fetching);
+    }
     if file.is_some() {
         group.spawn(
             "first login",

@@ -25,6 +25,8 @@ mod fetch;
 mod queue;
 mod room;
 
+use std::future;
+
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
@@ -98,6 +100,18 @@ struct Wish {
 pub fn wishes() -> (Wishes, WishList) {
     let (send, receive) = mpsc::channel(WISHES);
     (Wishes(send), WishList(receive))
+}
+
+impl WishList {
+    /// Refuses whatever is asked for, without end.
+    ///
+    /// # Cancel safety
+    ///
+    /// What is asked for later waits.
+    pub async fn refuse(&mut self) {
+        while self.0.recv().await.is_some() {}
+        future::pending::<()>().await;
+    }
 }
 
 impl Wishes {

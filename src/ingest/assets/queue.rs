@@ -196,7 +196,7 @@ impl<'a, C: Connect> Queue<'a, C> {
             connect,
             options,
             writer: Arc::new(store.writer(Pace::LIVE)),
-            cloud: connect.connect(&session, &account),
+            cloud: connect.connect(&session, &account)?,
             imports: account.imports,
             keys: Arc::new(keys(&snapshot)?),
             budget: Arc::new(budget()),
@@ -496,7 +496,7 @@ impl<'a, C: Connect> Queue<'a, C> {
         let account = snapshot.cloud_account()?.ok_or(IngestError::NoSession)?;
         if account.imports != self.imports {
             let session = Session::decode(account.session.expose())?;
-            self.cloud = self.connect.connect(&session, &account);
+            self.cloud = self.connect.connect(&session, &account)?;
             self.imports = account.imports;
             retry_all(self.store)?;
         }
