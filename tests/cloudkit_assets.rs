@@ -172,7 +172,7 @@ impl World {
             &mut list,
             &stop,
         );
-        tokio::time::timeout(Duration::from_secs(120), run)
+        tokio::time::timeout(Duration::from_mins(2), run)
             .await
             .unwrap()
             .unwrap()
@@ -688,7 +688,7 @@ async fn fetch_long(store: &Store, cloud: &OneFile) -> Outcome {
     };
     let stop = CancellationToken::new();
     let run = assets::run((store, &SystemClock), cloud, options, &mut list, &stop);
-    tokio::time::timeout(Duration::from_secs(60), run)
+    tokio::time::timeout(Duration::from_mins(1), run)
         .await
         .unwrap()
         .unwrap()
