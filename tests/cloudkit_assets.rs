@@ -82,6 +82,7 @@ use footbridge::source::cloudkit::DownloadError;
 use footbridge::source::cloudkit::FetchedRecord;
 use footbridge::source::cloudkit::FileRequest;
 use footbridge::source::cloudkit::Gateway;
+use footbridge::source::cloudkit::SetupError;
 use footbridge::source::cloudkit::Summary;
 use footbridge::source::cloudkit::ZoneAnswer;
 use footbridge::store::Page;
@@ -111,10 +112,10 @@ struct Reach {
 impl Connect for Reach {
     type Cloud = Client;
 
-    fn connect(&self, session: &Session, _: &CloudAccount) -> Arc<Client> {
+    fn connect(&self, session: &Session, _: &CloudAccount) -> Result<Arc<Client>, SetupError> {
         let gateway = Gateway::loopback(&self.gateway).unwrap();
         let gateway = gateway.hurried(NonZeroU32::new(HURRY).unwrap());
-        Arc::new(Client::new(session, gateway, &Roots::bundled(), &self.tasks).unwrap())
+        Client::new(session, gateway, &Roots::bundled(), &self.tasks).map(Arc::new)
     }
 }
 
@@ -550,8 +551,8 @@ struct OneFile {
 impl Connect for OneFile {
     type Cloud = Self;
 
-    fn connect(&self, _: &Session, _: &CloudAccount) -> Arc<Self> {
-        Arc::new(self.clone())
+    fn connect(&self, _: &Session, _: &CloudAccount) -> Result<Arc<Self>, SetupError> {
+        Ok(Arc::new(self.clone()))
     }
 }
 
