@@ -24,7 +24,6 @@ use crate::base::limits::RESTART_PAUSE;
 use crate::base::tasks::Ended;
 use crate::base::tasks::TaskGroup;
 use crate::ingest::assets;
-use crate::ingest::assets::Options;
 use crate::ingest::assets::WishList;
 
 /// What clients ask for, lent to the task that fetches: it outlives a panic.
@@ -74,7 +73,7 @@ async fn fetch(service: &Service, lent: &Lent, group: &TaskGroup) -> Result<(), 
     let archive = &service.archive;
     let reach = Reach::new(&service.settings.cloud, group.clone())?;
     let (store, clock) = (archive.store(), archive.clock());
-    let options = Options::default();
+    let options = service.settings.fetch;
     assets::run((store, clock), &reach, options, &mut wishes, stop).await?;
     Ok(())
 }

@@ -158,6 +158,8 @@ fn example(key: Key) -> &'static str {
         Key::Insecure => "`insecure = true`",
         Key::AllowedOrigins => "`allowed_origins = [\"https://app.element.io\"]`",
         Key::LegacyMedia => "`legacy = \"loopback\"`",
-        Key::FreeFloor => "`free_floor = \"2 GB\"`",
+        Key::MediaKeep => "`keep = \"all\"`",
+        Key::MediaLimit => "`limit = \"5 GiB\"`",
+        Key::MediaFreeFloor | Key::FreeFloor => "`free_floor = \"2 GB\"`",
     }
 }

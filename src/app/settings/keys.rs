@@ -43,13 +43,19 @@ pub enum Key {
     AllowedOrigins,
     /// `media.legacy`: who gets media without a token.
     LegacyMedia,
+    /// `media.keep`: which files of Messages in iCloud are kept.
+    MediaKeep,
+    /// `media.limit`: how much of them, at most.
+    MediaLimit,
+    /// `media.free_floor`: how much stays free on the disk when they are fetched.
+    MediaFreeFloor,
     /// `storage.free_floor`: how much stays free on the archive's disk.
     FreeFloor,
 }
 
 impl Key {
     /// All of them, in the order of the configuration file.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Data,
         Self::Log,
         Self::ChatDb,
@@ -68,6 +74,9 @@ impl Key {
         Self::Insecure,
         Self::AllowedOrigins,
         Self::LegacyMedia,
+        Self::MediaKeep,
+        Self::MediaLimit,
+        Self::MediaFreeFloor,
         Self::FreeFloor,
     ];
 
@@ -92,6 +101,9 @@ impl Key {
             Self::Insecure => "endpoint.insecure",
             Self::AllowedOrigins => "endpoint.allowed_origins",
             Self::LegacyMedia => "media.legacy",
+            Self::MediaKeep => "media.keep",
+            Self::MediaLimit => "media.limit",
+            Self::MediaFreeFloor => "media.free_floor",
             Self::FreeFloor => "storage.free_floor",
         }
     }

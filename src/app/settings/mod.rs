@@ -32,6 +32,8 @@ use crate::base::numbers::size;
 use crate::source::cloudkit::Gateway;
 
 pub use crate::deliver::endpoint::LegacyMedia;
+use crate::ingest::assets;
+use crate::ingest::assets::Keep;
 pub use error::SettingsError;
 pub use keys::Key;
 pub use keys::Origin;
@@ -136,6 +138,8 @@ pub struct Settings {
     pub endpoint: EndpointSettings,
     /// Who gets media without a token.
     pub legacy_media: LegacyMedia,
+    /// How files of Messages in iCloud are fetched, and which are kept.
+    pub fetch: assets::Options,
     /// Free bytes of the archive's disk below which nothing is written; `None` for the usual floor (D8).
     pub free_floor: Option<u64>,
     origins: BTreeMap<Key, Origin>,
@@ -256,6 +260,13 @@ impl Settings {
                 LegacyMedia::Off => "off".to_owned(),
                 LegacyMedia::Loopback => "loopback".to_owned(),
             }),
+            Key::MediaKeep => Some(match self.fetch.keep {
+                Keep::None => "none".to_owned(),
+                Keep::Recent => "recent".to_owned(),
+                Keep::All => "all".to_owned(),
+            }),
+            Key::MediaLimit => Some(size(self.fetch.limit_bytes)),
+            Key::MediaFreeFloor => Some(size(self.fetch.free_floor)),
             Key::FreeFloor => self.free_floor.map(size),
         }
     }

@@ -13,6 +13,7 @@ use crate::app::settings::Settings;
 use crate::app::settings::SettingsError;
 use crate::app::settings::Tls;
 use crate::base::error::Explain;
+use crate::ingest::assets::Keep;
 
 /// A home with a configuration file, and the environment that goes with it.
 struct Home {
@@ -218,6 +219,20 @@ fn the_owner_says_how_much_stays_free() {
     let settings = home.load(&Flags::default()).unwrap();
 
     assert_eq!(settings.free_floor, Some(2_000_000_000));
+}
+
+#[test]
+fn the_owner_says_which_files_are_kept() {
+    let home = Home::new(
+        "[media]\nkeep = \"all\"\nlimit = \"1 GiB\"\nfree_floor = \"3 GB\"\n",
+        &[],
+    );
+
+    let settings = home.load(&Flags::default()).unwrap();
+
+    assert_eq!(settings.fetch.keep, Keep::All);
+    assert_eq!(settings.fetch.limit_bytes, 1 << 30);
+    assert_eq!(settings.fetch.free_floor, 3_000_000_000);
 }
 
 /// The documented file sets every key, each to its default, in comments or not.

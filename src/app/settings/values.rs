@@ -20,6 +20,8 @@ use crate::app::settings::Tls;
 use crate::app::settings::layers::Layers;
 use crate::app::settings::layers::Raw;
 use crate::app::settings::layers::Said;
+use crate::ingest::assets;
+use crate::ingest::assets::Keep;
 use crate::model::region::Region;
 use crate::source::cloudkit::Gateway;
 
@@ -28,6 +30,9 @@ const SERVER_NAME_BYTES: usize = 200;
 
 /// The part of the owner's id before the colon, bytes.
 const USER_BYTES: usize = 40;
+
+/// How sizes are written.
+const SIZE: &str = "a size, such as `2 GB` or `512 MiB`";
 
 /// Reads what was said.
 pub(super) struct Reader<'a> {
@@ -72,12 +77,29 @@ impl<'a> Reader<'a> {
             legacy_media: self
                 .value(Key::LegacyMedia, "off or loopback", legacy_media)?
                 .unwrap_or(LegacyMedia::Off),
-            free_floor: self.value(Key::FreeFloor, "a size, such as `2 GB` or `512 MiB`", size)?,
+            fetch: self.fetch()?,
+            free_floor: self.value(Key::FreeFloor, SIZE, size)?,
             origins: self
                 .said
                 .into_iter()
                 .map(|(key, said)| (key, said.origin))
                 .collect(),
+        })
+    }
+
+    fn fetch(&self) -> Result<assets::Options, SettingsError> {
+        let usual = assets::Options::default();
+        Ok(assets::Options {
+            keep: self
+                .value(Key::MediaKeep, "none, recent or all", keep)?
+                .unwrap_or(usual.keep),
+            limit_bytes: self
+                .value(Key::MediaLimit, SIZE, size)?
+                .unwrap_or(usual.limit_bytes),
+            free_floor: self
+                .value(Key::MediaFreeFloor, SIZE, size)?
+                .unwrap_or(usual.free_floor),
+            ..usual
         })
     }
 
@@ -292,6 +314,15 @@ fn size(text: &str) -> Option<u64> {
         _ => return None,
     };
     number.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+fn keep(text: &str) -> Option<Keep> {
+    match text {
+        "none" => Some(Keep::None),
+        "recent" => Some(Keep::Recent),
+        "all" => Some(Keep::All),
+        _ => None,
+    }
 }
 
 fn legacy_media(text: &str) -> Option<LegacyMedia> {

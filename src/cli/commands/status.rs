@@ -118,7 +118,7 @@ fn attachments(status: &Status) -> String {
         return "none".to_owned();
     }
     format!(
-        "{}, of which {} have their file on the disk ({})",
+        "{}, of which {} have their file ({})",
         count(status.attachments),
         count(status.held),
         size(status.held_bytes)
