@@ -1,5 +1,5 @@
 //! Many clients that wait while many messages arrive (D29). Guards against a client that is not woken, is told of a
-//! message twice, or not at all. How long it takes is measured by `cargo bench --bench endpoint`.
+//! message twice, or not at all. How long it takes is measured by `benches/endpoint.py`.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
