@@ -140,7 +140,13 @@ def check(name, seen, truth):
     problems, found, room_of, totals = [], {guid: Counter() for guid in truth.rows}, {}, Counter()
     # The Rust SDK shows edits, reactions and redactions at what they are about, and says only how many there are.
     is_folded = any("edited" in what for what in seen.values())
+    # The room in which footbridge talks to its owner has nothing of the history.
+    notices = [room for room, what in seen.items() if {kind for _, kind in map(decoded, what["events"])} == {"local"}]
+    if len(notices) > 1:
+        problems.append(f"{len(notices)} rooms have nothing of the history")
     for room, what in seen.items():
+        if room in notices:
+            continue
         if len(set(what["events"])) != len(what["events"]):
             problems.append(f"{room}: an event came twice")
         guids = []
