@@ -42,7 +42,7 @@ pub(in crate::deliver::endpoint) struct Told {
     /// Events that were wanted last.
     limit: usize,
     unread: Count,
-    is_invite: bool,
+    pub(in crate::deliver::endpoint) is_invite: bool,
 }
 
 /// Whether a piece of state is wanted, by its type, its key and the own user id.

@@ -36,6 +36,7 @@ use crate::deliver::endpoint::sliding::list;
 use crate::deliver::endpoint::sliding::list::Ranked;
 use crate::deliver::endpoint::sliding::list::Sieve;
 use crate::deliver::endpoint::sliding::request::Details;
+use crate::deliver::endpoint::sliding::request::List;
 use crate::deliver::endpoint::sliding::request::OfRooms;
 use crate::deliver::endpoint::sliding::request::Request;
 use crate::deliver::endpoint::sliding::request::RequiredState;
@@ -109,6 +110,17 @@ pub(super) fn look(
     look.found()
 }
 
+/// Whether a list has local rooms: those that the user is in, or is invited to.
+fn admits_local(list: &List, is_invite: bool) -> bool {
+    list.filters.as_ref().is_none_or(|filters| {
+        filters.is_dm != Some(true)
+            && filters.is_encrypted != Some(true)
+            && filters.is_invite.is_none_or(|wanted| wanted == is_invite)
+            && filters.tags.is_empty()
+            && filters.spaces.is_empty()
+    })
+}
+
 impl Look<'_> {
     fn found(&self) -> Result<Found, MatrixError> {
         let mut ranked = list::ranked(self.snapshot, self.present)?;
@@ -149,15 +161,8 @@ impl Look<'_> {
     fn answer_local(&self, found: &mut Found) -> Result<(), MatrixError> {
         let asked = &self.request.extensions;
         let wish = |id: &str, is_invite: bool| {
-            let lists = self.request.lists.values().filter(|list| {
-                list.filters.as_ref().is_none_or(|filters| {
-                    filters.is_dm != Some(true)
-                        && filters.is_encrypted != Some(true)
-                        && filters.is_invite.is_none_or(|wanted| wanted == is_invite)
-                        && filters.tags.is_empty()
-                        && filters.spaces.is_empty()
-                })
-            });
+            let lists = self.request.lists.values();
+            let lists = lists.filter(|list| admits_local(list, is_invite));
             let details = lists.map(|list| &list.details);
             let details = details.chain(self.request.room_subscriptions.get(id));
             let states = details
@@ -180,6 +185,13 @@ impl Look<'_> {
             &self.base.local,
             wish,
         )?;
+        // Clients go on asking until they have as many rooms as there are.
+        for (list, count) in self.request.lists.values().zip(&mut found.counts) {
+            let told = local.told.values();
+            *count += told
+                .filter(|told| admits_local(list, told.is_invite))
+                .count();
+        }
         found.is_news |= !local.rooms.is_empty();
         found.local = local.rooms;
         found.made.local = local.told;

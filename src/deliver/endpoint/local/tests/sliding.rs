@@ -67,6 +67,14 @@ async fn a_local_room_slides_like_any_other() {
         ["m.room.member", "m.room.name"]
     );
     assert_eq!(nothing["rooms"], json!({}));
+    assert_eq!(
+        (
+            &first["lists"]["all"]["count"],
+            &nothing["lists"]["all"]["count"]
+        ),
+        (&json!(1), &json!(1)),
+        "clients go on asking until they have as many rooms"
+    );
     let shown = &news["rooms"][&room];
     assert_eq!(
         texts(&shown["timeline"]),
