@@ -11,27 +11,20 @@
     reason = "a test stops at the first surprise"
 )]
 
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "support/home.rs"]
-mod home;
+mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::BufRead;
-use std::io::BufReader;
-use std::io::Read;
 use std::process::Output;
-use std::process::Stdio;
 
 use footbridge::base::ids::Guid;
 use footbridge::demo::Readable;
 use footbridge::demo::What;
-use rustix::process::Pid;
 use rustix::process::Signal;
-use rustix::process::kill_process;
 use serde_json::Value;
 
-use crate::home::Home;
+use crate::support::home::Home;
+use crate::support::running::Running;
 
 fn json(output: &Output) -> Value {
     let shown = String::from_utf8_lossy(&output.stderr);
@@ -163,38 +156,21 @@ fn with_trouble_everything_still_arrives_or_says_why_not() {
 #[test]
 fn a_demonstration_serves_until_it_is_interrupted_and_leaves_nothing() {
     let home = Home::new();
-    let mut child = home
-        .command(&["demo", "--messages", "100", "--listen", "127.0.0.1:0"])
-        .env("TMPDIR", home.path())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap());
-    let mut said = String::new();
-    while !said.contains("Control-C") && out.read_line(&mut said).unwrap() > 0 {}
-    let archive = said
-        .lines()
-        .find_map(|line| line.strip_prefix("archive"))
-        .unwrap_or_else(|| panic!("{said}"))
-        .trim()
-        .to_owned();
+    let mut command = home.command(&["demo", "--messages", "100", "--listen", "127.0.0.1:0"]);
+    command.env("TMPDIR", home.path());
+    let running = Running::of(&home, command);
+    let said = running.everything().to_owned();
+    let archive = running.said("archive");
 
     let status = json(&home.output(&["status", "--json", "--data", &archive]));
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    let ended = child.wait().unwrap();
-    let mut rest = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut rest)
-        .unwrap();
+    let ended = running.end(Signal::INT);
+    let rest = text(&ended.stderr);
 
     assert_eq!(status["sources"]["cloudkit"], "complete", "{said}");
     assert!(said.contains("follows      Messages in iCloud"), "{said}");
     assert!(said.contains("@owner:localhost"), "{said}");
-    assert_eq!(ended.code(), Some(0), "{rest}");
+    assert_eq!(ended.status.code(), Some(0), "{rest}");
+    assert!(text(&ended.stdout).contains("Control-C"), "{ended:?}");
     assert!(rest.ends_with("stopping\n"), "{rest}");
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
 }

@@ -11,16 +11,10 @@
     reason = "a test stops at the first surprise"
 )]
 
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "support/home.rs"]
-mod home;
+mod support;
 
 use std::fs;
-use std::io::BufRead;
-use std::io::BufReader;
-use std::io::Read;
 use std::process::Output;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -31,15 +25,11 @@ use footbridge::demo::Dirtiness;
 use footbridge::demo::Faults;
 use footbridge::demo::Items;
 use footbridge::demo::Loopback;
-use rustix::process::Pid;
-use rustix::process::Signal;
-use rustix::process::kill_process;
 use serde_json::Value;
 
-use crate::home::Home;
-
-/// How often to look for what should come soon.
-const LOOKS: usize = 600;
+use crate::support::home::Home;
+use crate::support::running::LOOKS;
+use crate::support::running::Running;
 
 fn json(output: &Output) -> Value {
     let shown = String::from_utf8_lossy(&output.stderr);
@@ -171,15 +161,7 @@ fn a_running_service_takes_up_a_session_and_what_comes_later() {
     let (home, cloud) = (Home::with_archive(), ICloud::start());
     cloud.write_session(&home, Items::All);
     let before = json(&home.output(&["status", "--json"]))["messages"].clone();
-    let mut child = cloud
-        .command(&home, &["run"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap());
-    let mut said = String::new();
-    while !said.contains("log in with") && out.read_line(&mut said).unwrap() > 0 {}
+    let running = Running::of(&home, cloud.command(&home, &["run"]));
     let wait_for = |what: &str, is_so: &dyn Fn(&Value) -> bool| {
         for _ in 0..LOOKS {
             let status = json(&home.output(&["status", "--json"]));
@@ -211,15 +193,8 @@ fn a_running_service_takes_up_a_session_and_what_comes_later() {
     wait_for("the new session", &|status| {
         status["cloud"]["zones"][0]["state"] == "complete"
     });
-    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
-    let ended = child.wait().unwrap();
-    let mut rest = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut rest)
-        .unwrap();
+    let ended = running.stop();
+    let rest = text(&ended.stderr);
 
     assert!(
         text(&imported.stdout).contains("takes it up within seconds"),
@@ -230,7 +205,7 @@ fn a_running_service_takes_up_a_session_and_what_comes_later() {
         rest.contains("iCloud does not accept the imported session"),
         "{rest}"
     );
-    assert_eq!(ended.code(), Some(0), "{rest}");
+    assert_eq!(ended.status.code(), Some(0), "{rest}");
     let after = json(&home.output(&["status", "--json"]))["messages"].clone();
     assert!(after.as_u64() > before.as_u64(), "{before} {after}");
     assert_eq!(home.output(&["verify"]).status.code(), Some(0));

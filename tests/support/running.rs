@@ -5,6 +5,7 @@ use std::io::BufReader;
 use std::io::Read;
 use std::process::Child;
 use std::process::ChildStdout;
+use std::process::Command;
 use std::process::ExitStatus;
 use std::process::Output;
 use std::process::Stdio;
@@ -34,9 +35,15 @@ impl<'a> Running<'a> {
     pub(crate) fn start(home: &'a Home, arguments: &[&str]) -> Self {
         let arguments = [&["run"], arguments].concat();
         let mut command = home.command(&arguments);
-        let mut child = command
+        command
             .env("FOOTBRIDGE_ENDPOINT_LISTEN", "127.0.0.1:0")
-            .env("FOOTBRIDGE_ENDPOINT_SERVER_NAME", "test.example.org")
+            .env("FOOTBRIDGE_ENDPOINT_SERVER_NAME", "test.example.org");
+        Self::of(home, command)
+    }
+
+    /// Starts a command that serves, and waits until it does.
+    pub(crate) fn of(home: &'a Home, mut command: Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -86,8 +93,13 @@ impl<'a> Running<'a> {
     }
 
     /// Stops it, and answers what else it said.
-    pub(crate) fn stop(mut self) -> Output {
-        self.signal(Signal::TERM);
+    pub(crate) fn stop(self) -> Output {
+        self.end(Signal::TERM)
+    }
+
+    /// Stops it with a signal, and answers what else it said.
+    pub(crate) fn end(mut self, signal: Signal) -> Output {
+        self.signal(signal);
         let mut stdout = Vec::new();
         self.out.read_to_end(&mut stdout).unwrap();
         let mut stderr = Vec::new();
