@@ -49,7 +49,7 @@ use crate::store::search::Query;
 use crate::store::searchable;
 
 /// Results of a page, and neighbours of a result, when a client does not say.
-const USUAL_RESULTS: usize = 10;
+pub(super) const USUAL_RESULTS: usize = 10;
 const USUAL_NEIGHBOURS: usize = 5;
 
 /// The one key that has an index.
@@ -95,23 +95,34 @@ enum Order {
     Recent,
 }
 
+/// What of a result's neighbours is wanted.
 #[derive(Deserialize)]
-struct Neighbours {
+pub(super) struct Neighbours {
     before_limit: Option<usize>,
     after_limit: Option<usize>,
     #[serde(default)]
-    include_profile: bool,
+    pub(super) include_profile: bool,
 }
 
+impl Neighbours {
+    /// How many before and after it.
+    pub(super) fn limits(&self) -> (usize, usize) {
+        let many = |limit: Option<usize>| limit.unwrap_or(USUAL_NEIGHBOURS).min(SEARCH_NEIGHBOURS);
+        (many(self.before_limit), many(self.after_limit))
+    }
+}
+
+/// How the results are grouped.
 #[derive(Default, Deserialize)]
-struct Groupings {
+pub(super) struct Groupings {
     #[serde(default)]
-    group_by: Vec<Grouping>,
+    pub(super) group_by: Vec<Grouping>,
 }
 
 #[derive(Deserialize)]
-struct Grouping {
-    key: String,
+pub(super) struct Grouping {
+    /// `room_id` or `sender`.
+    pub(super) key: String,
 }
 
 /// A message's place among the results, the best last: how many places in it hold words if that counts, then its time.
@@ -391,8 +402,7 @@ fn neighbours(
     state: &[Event],
     now: i64,
 ) -> Result<Value, MatrixError> {
-    let many = |limit: Option<usize>| limit.unwrap_or(USUAL_NEIGHBOURS).min(SEARCH_NEIGHBOURS);
-    let (before, after) = (many(wanted.before_limit), many(wanted.after_limit));
+    let (before, after) = wanted.limits();
     let around = view.context(id, before, after, &EventFilter::default())?;
     let list = |placed: &[Placed]| -> Vec<Box<RawValue>> {
         let shown = placed

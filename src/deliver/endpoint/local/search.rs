@@ -9,7 +9,6 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::base::limits::SEARCH_NEIGHBOURS;
 use crate::base::limits::SEARCH_RESULTS;
 use crate::deliver::endpoint::Endpoint;
 use crate::deliver::endpoint::call::Answer;
@@ -27,11 +26,11 @@ use crate::deliver::endpoint::local::event::set;
 use crate::deliver::endpoint::local::place_of_token;
 use crate::deliver::endpoint::local::room::NOW;
 use crate::deliver::endpoint::local::token_before;
+use crate::deliver::endpoint::search::Grouping;
+use crate::deliver::endpoint::search::Groupings;
+use crate::deliver::endpoint::search::Neighbours;
+use crate::deliver::endpoint::search::USUAL_RESULTS;
 use crate::store::Direction;
-
-/// Results of a page, and neighbours of a result, when a client does not say.
-const USUAL_RESULTS: usize = 10;
-const USUAL_NEIGHBOURS: usize = 5;
 
 #[derive(Deserialize)]
 struct Body {
@@ -54,25 +53,6 @@ struct Question {
     include_state: bool,
     #[serde(default)]
     groupings: Groupings,
-}
-
-#[derive(Deserialize)]
-struct Neighbours {
-    before_limit: Option<usize>,
-    after_limit: Option<usize>,
-    #[serde(default)]
-    include_profile: bool,
-}
-
-#[derive(Default, Deserialize)]
-struct Groupings {
-    #[serde(default)]
-    group_by: Vec<Grouping>,
-}
-
-#[derive(Deserialize)]
-struct Grouping {
-    key: String,
 }
 
 /// The words of a text.
@@ -180,12 +160,7 @@ impl Question {
         let Some(neighbours) = &self.event_context else {
             return Ok(result);
         };
-        let usual = |limit: Option<usize>| limit.unwrap_or(USUAL_NEIGHBOURS).min(SEARCH_NEIGHBOURS);
-        let limits = (
-            usual(neighbours.before_limit),
-            usual(neighbours.after_limit),
-        );
-        let around = asked.around(event, limits, &EventFilter::default())?;
+        let around = asked.around(event, neighbours.limits(), &EventFilter::default())?;
         let (before, after) = (&around.before.events, &around.after.events);
         let mut context = json!({
             "start": around.start(),
