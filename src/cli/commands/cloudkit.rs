@@ -13,6 +13,7 @@ use crate::cli::Session;
 use crate::cli::args::CloudkitAction;
 use crate::cli::args::CloudkitArgs;
 use crate::cli::commands::changes;
+use crate::cli::commands::status::print_rows;
 use crate::cli::days::Calendar;
 use crate::cli::numbers::count;
 use crate::cli::numbers::counted;
@@ -21,7 +22,6 @@ use crate::cli::report::Exit;
 use crate::cli::report::Failure;
 use crate::cli::session::Place;
 use crate::cli::text::Clean;
-use crate::cli::text::wrap;
 
 /// Does what is asked about Messages in iCloud.
 pub(crate) fn run(args: &CloudkitArgs, session: &mut Session<'_>) -> Result<Exit, Failure> {
@@ -104,17 +104,7 @@ fn status(session: &mut Session<'_>) -> Result<Exit, Failure> {
         )?;
         return Ok(Exit::Done);
     };
-    let columns = session.screen().columns;
-    let mut out = String::new();
-    for (name, text) in rows(&status) {
-        wrap(
-            &mut out,
-            &format!("{name:<13}"),
-            &Clean::line(&text),
-            columns,
-        );
-    }
-    session.out.write_all(out.as_bytes())?;
+    print_rows(session, rows(&status))?;
     Ok(Exit::Done)
 }
 

@@ -1,5 +1,7 @@
 //! `footbridge status`.
 
+use std::io;
+
 use crate::app::Archive;
 use crate::app::status::Status;
 use crate::cli::Session;
@@ -26,9 +28,18 @@ pub(super) fn print(archive: &Archive, session: &mut Session<'_>) -> Result<Exit
         session.print_json(&status)?;
         return Ok(Exit::Done);
     }
+    print_rows(session, rows(&status))?;
+    Ok(Exit::Done)
+}
+
+/// Prints texts beside their names; a line without a name goes on with the one before.
+pub(super) fn print_rows(
+    session: &mut Session<'_>,
+    rows: Vec<(&'static str, String)>,
+) -> io::Result<()> {
     let columns = session.screen().columns;
     let mut out = String::new();
-    for (name, text) in rows(&status) {
+    for (name, text) in rows {
         wrap(
             &mut out,
             &format!("{name:<13}"),
@@ -36,8 +47,7 @@ pub(super) fn print(archive: &Archive, session: &mut Session<'_>) -> Result<Exit
             columns,
         );
     }
-    session.out.write_all(out.as_bytes())?;
-    Ok(Exit::Done)
+    session.out.write_all(out.as_bytes())
 }
 
 fn messages(status: &Status) -> String {
