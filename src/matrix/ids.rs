@@ -155,6 +155,12 @@ impl Account {
         &self.user
     }
 
+    /// How the owner is called where no address book has a name: as they log in.
+    pub fn localpart(&self) -> &str {
+        let id = self.user.as_str().strip_prefix('@').unwrap_or_default();
+        id.split_once(':').map_or(id, |(localpart, _)| localpart)
+    }
+
     /// The server.
     pub fn server(&self) -> &ServerName {
         &self.server

@@ -29,7 +29,7 @@ pub struct RoomFacts {
     /// The owner.
     pub owner: UserId,
     /// How the owner is called.
-    pub owner_name: Option<String>,
+    pub owner_name: String,
     /// How often that changed (D22).
     pub owner_version: u32,
     /// Everybody else who is or was a member, or sent a message: clients show the ids of strangers as they are. In an
@@ -166,7 +166,7 @@ impl RoomFacts {
     }
 
     fn owner_member(&self) -> Event {
-        let mut content = member_content(true, self.owner_name.as_deref(), None);
+        let mut content = member_content(true, Some(&self.owner_name), None);
         if self.is_direct {
             content.insert("is_direct".to_owned(), true.into());
         }
@@ -332,7 +332,7 @@ mod tests {
         let account = Account::new("ada", ServerName::parse("example.org").unwrap()).unwrap();
         RoomFacts {
             owner: account.user().clone(),
-            owner_name: Some("Ada".to_owned()),
+            owner_name: "Ada".to_owned(),
             owner_version: 0,
             members: vec![member("1", true), member("2", true), member("3", false)],
             moves: Vec::new(),

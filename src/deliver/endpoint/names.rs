@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use crate::base::ids::ChangeNumber;
 use crate::base::ids::Handle;
 use crate::base::ids::RowId;
+use crate::matrix::ids::Account;
 use crate::model::conversation::Conversation;
 use crate::model::conversation::ConversationKind;
 use crate::model::people::People;
@@ -45,6 +46,11 @@ impl Versions {
         Some((u32::try_from(at).unwrap_or(u32::MAX), name))
     }
 
+    /// The times at which a version began.
+    pub(super) fn times(&self) -> impl Iterator<Item = ChangeNumber> {
+        self.0.iter().map(|(since, _)| *since)
+    }
+
     fn changed_after(&self, change: ChangeNumber) -> bool {
         self.0.last().is_some_and(|(since, _)| *since > change)
     }
@@ -65,6 +71,11 @@ impl Names {
     /// Whether everybody is called as ever.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The times since which somebody is or was called as they are or were.
+    pub(super) fn times(&self, handle: &Handle) -> impl Iterator<Item = ChangeNumber> {
+        self.0.get(handle).into_iter().flat_map(Versions::times)
     }
 
     /// Who is called otherwise since a change.
@@ -101,11 +112,13 @@ impl<'a> Called<'a> {
         (version, name.unwrap_or(handle.address()))
     }
 
-    /// The owner's: the name of the first of the own addresses that has one. Any of them may have changed.
-    pub(super) fn owner(self) -> (u32, Option<&'a str>) {
+    /// The owner's: the name of the first of the own addresses that has one, else how they log in. Any of them may have
+    /// changed.
+    pub(super) fn owner(self, account: &'a Account) -> (u32, &'a str) {
         let own = self.people.own().iter().map(|handle| self.name(handle));
-        own.fold((0, None), |(versions, known), (version, name)| {
+        let (versions, known) = own.fold((0, None), |(versions, known), (version, name)| {
             (versions + version, known.or(name))
-        })
+        });
+        (versions, known.unwrap_or(account.localpart()))
     }
 }

@@ -71,7 +71,7 @@ fn name_of(
     match endpoint.account_of(snapshot, user)? {
         Some(Account::OWNER) => {
             let name = people.owner_name().map(str::to_owned);
-            return Ok(name.or_else(localpart));
+            return Ok(name.or_else(|| Some(owner.localpart().to_owned())));
         }
         Some(_) => return Ok(localpart()),
         None => {}

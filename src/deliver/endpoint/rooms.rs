@@ -70,7 +70,12 @@ impl Room {
     }
 
     /// What its first state is made of, with the names of a time.
-    pub(super) fn facts(&self, account: &Account, called: Called<'_>, head: &Head) -> RoomFacts {
+    pub(super) fn facts<'a>(
+        &self,
+        account: &'a Account,
+        called: Called<'a>,
+        head: &Head,
+    ) -> RoomFacts {
         let people = called.people;
         let mut members: Vec<Member> = Vec::with_capacity(self.members.len());
         for (handle, is_in) in &self.members {
@@ -91,11 +96,11 @@ impl Room {
                 is_in: *is_in,
             });
         }
-        let (owner_version, owner_name) = called.owner();
+        let (owner_version, owner_name) = called.owner(account);
         let (name_version, name) = self.name(called.as_of);
         RoomFacts {
             owner: account.user().clone(),
-            owner_name: owner_name.map(str::to_owned),
+            owner_name: owner_name.to_owned(),
             owner_version,
             members,
             moves: self.moves.clone(),
@@ -115,6 +120,11 @@ impl Room {
     pub(super) fn name(&self, as_of: ChangeNumber) -> (u32, Option<&str>) {
         let present = self.about.name.as_ref().map(|name| name.text.as_str());
         self.names.of(as_of).unwrap_or((0, present))
+    }
+
+    /// The times since which the group is or was called as it is or was.
+    pub(super) fn name_times(&self) -> impl Iterator<Item = ChangeNumber> {
+        self.names.times()
     }
 }
 

@@ -75,6 +75,13 @@ pub(super) struct View<'a> {
     pub(super) heads: Vec<Head>,
 }
 
+/// Whose name a piece of state bears.
+enum Subject {
+    Group,
+    Owner,
+    Other(Handle),
+}
+
 /// An event and where it stands.
 pub(super) struct Placed {
     /// The place just before it.
@@ -299,8 +306,15 @@ impl View<'_> {
             if let Some(placed) = state.find(|placed| placed.event.key == key) {
                 return Ok(Some(placed));
             }
-            let mut state = self.state()?.into_iter();
-            let event = state.find(|event| event.key == key);
+            let state = self.state()?;
+            let is_it = |event: &Event| event.key == key;
+            let known = state.iter().find(|event| is_it(event)).cloned();
+            let event = known.or_else(|| {
+                state
+                    .iter()
+                    .flat_map(|event| self.versions(event))
+                    .find(is_it)
+            });
             return Ok(event.map(|event| Placed::in_beginning(0, event)));
         }
         for row in self.snapshot.messages_with_key(key.guid)? {
@@ -363,22 +377,57 @@ impl View<'_> {
 
     /// A piece of state under the present name, if that is newer than the event.
     fn renamed(&self, since: ChangeNumber, event: &Event) -> Option<Event> {
-        let (then, now) = (self.called(since), self.called(NOW));
-        let handle;
-        let (before, (version, name)) = match (event.event_type, event.state_key.as_deref()?) {
-            (NAME, _) => (self.room.name(since).0, self.room.name(NOW)),
-            (MEMBER, _) if self.names.is_empty() => return None,
-            (MEMBER, user) if user == self.account.user().as_str() => (then.owner().0, now.owner()),
-            (MEMBER, user) => {
-                handle = self.account.handle_of(user)?;
-                let (version, name) = now.shown(&handle);
-                (then.shown(&handle).0, (version, Some(name)))
-            }
-            _ => return None,
-        };
-        if before == version {
+        let subject = self.subject(event)?;
+        if self.name_of(&subject, since).0 == self.name_of(&subject, NOW).0 {
             return None;
         }
+        self.named(event, &subject, NOW)
+    }
+
+    /// A piece of state under every name that its subject ever had.
+    fn versions(&self, event: &Event) -> Vec<Event> {
+        let Some(subject) = self.subject(event) else {
+            return Vec::new();
+        };
+        let times: Vec<ChangeNumber> = match &subject {
+            Subject::Group => self.room.name_times().collect(),
+            Subject::Owner => {
+                let own = self.people.own().iter();
+                own.flat_map(|handle| self.names.times(handle)).collect()
+            }
+            Subject::Other(handle) => self.names.times(handle).collect(),
+        };
+        let named = times
+            .into_iter()
+            .filter_map(|as_of| self.named(event, &subject, as_of));
+        named.collect()
+    }
+
+    /// Whose name a piece of state bears; `None` for one without a name, and while everybody is called as ever.
+    fn subject(&self, event: &Event) -> Option<Subject> {
+        match (event.event_type, event.state_key.as_deref()?) {
+            (NAME, _) => Some(Subject::Group),
+            (MEMBER, _) if self.names.is_empty() => None,
+            (MEMBER, user) if user == self.account.user().as_str() => Some(Subject::Owner),
+            (MEMBER, user) => self.account.handle_of(user).map(Subject::Other),
+            _ => None,
+        }
+    }
+
+    /// The version of a name at a time, and the name.
+    fn name_of<'n>(&'n self, subject: &'n Subject, as_of: ChangeNumber) -> (u32, Option<&'n str>) {
+        let called = self.called(as_of);
+        let some = |(version, name)| (version, Some(name));
+        match subject {
+            Subject::Group => self.room.name(as_of),
+            Subject::Owner => some(called.owner(self.account)),
+            Subject::Other(handle) => some(called.shown(handle)),
+        }
+    }
+
+    /// A piece of state under the name of a time.
+    fn named(&self, event: &Event, subject: &Subject, as_of: ChangeNumber) -> Option<Event> {
+        let (version, name) = self.name_of(subject, as_of);
         renamed(event, self.account.user(), version, name)
     }
 

@@ -237,7 +237,7 @@ pub(super) fn left(
     };
     let facts = RoomFacts {
         owner: owner.user.clone(),
-        owner_name: None,
+        owner_name: account.localpart().to_owned(),
         owner_version: 0,
         members: Vec::new(),
         moves: Vec::new(),

@@ -796,9 +796,13 @@ async fn another_name_is_another_member_event_at_the_old_time() {
     assert_eq!(answer["rooms"]["join"].get(world.room(BOB)), None);
     let named = |events: &[Value]| member(&json!(events), &ann)["content"].clone();
     assert_eq!(named(&world.all(&room).await), named(&before));
-    let id = new["event_id"].as_str().unwrap();
-    let found = world.get(&format!("/rooms/{room}/event/{id}")).await.ok();
-    assert_eq!(found["content"], new["content"]);
+    let path = format!("/rooms/{room}/event/{}", new["event_id"].as_str().unwrap());
+    let found = world.get(&path).await.ok();
+    world.add(ann_as("Ann Third"));
+    let superseded = world.get(&path).await.ok();
+    for answer in [found, superseded] {
+        assert_eq!(answer["content"], new["content"]);
+    }
 }
 
 #[tokio::test]
