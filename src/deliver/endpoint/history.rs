@@ -12,7 +12,8 @@
 //! | `GET /rooms/{room}/members`, `/joined_members` | |
 //!
 //! All of it in the order of time (D5), never of arrival. A filtered page may be short: it stops after so many events
-//! looked at and gives a token to go on from. Only the beginning of a room has no token behind it.
+//! looked at and gives a token to go on from. Only an empty page at the end of a room has no token behind it: Nheko throws
+//! a page without one away, and what is on it, because Synapse has none but empty ones.
 //!
 //! Source: `[mx v1.12] Getting events for a room`; `facts` of the endpoint, 8.
 
@@ -209,13 +210,13 @@ fn messages(endpoint: &Endpoint, call: &Call) -> Answer {
         let from = from.transpose()?.flatten();
         let to = call.param("to").and_then(Between::parse);
         let mut page: Vec<Placed> = Vec::new();
-        let mut end = None;
+        let (mut end, mut last) = (None, None);
         let mut start = from;
         for (looked_at, placed) in view.walk(from, direction)?.enumerate() {
             let placed = placed?;
-            let near = match direction {
-                Direction::Forward => placed.at,
-                Direction::Backward => placed.behind(),
+            let (near, far) = match direction {
+                Direction::Forward => (placed.at, placed.behind()),
+                Direction::Backward => (placed.behind(), placed.at),
             };
             start.get_or_insert(near);
             let is_over = to.is_some_and(|to| match direction {
@@ -226,10 +227,12 @@ fn messages(endpoint: &Endpoint, call: &Call) -> Answer {
                 end = Some(near);
                 break;
             }
+            last = Some(far);
             if filter.admits(&placed.event) {
                 page.push(placed);
             }
         }
+        let end = end.or(last.filter(|_| !page.is_empty()));
         let state = if filter.lazy_load_members {
             let state = view.state()?;
             let members = view.members_of(&state, page.iter().map(|placed| &placed.event));
@@ -497,4 +500,41 @@ fn joined_members(endpoint: &Endpoint, call: &Call) -> Answer {
         }
         json(&json!({ "joined": joined }))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::deliver::endpoint::testing::ADA;
+    use crate::deliver::endpoint::testing::ANN;
+    use crate::deliver::endpoint::testing::World;
+
+    #[tokio::test]
+    async fn only_an_empty_page_has_no_token_behind_it() {
+        let world = World::new();
+
+        for dir in ["b", "f"] {
+            let path = format!("/rooms/{}/messages?limit=100&dir={dir}", world.room(ANN));
+            let whole = world.get(&path).await.ok();
+            let end = whole["end"].as_str().unwrap();
+            let empty = world.get(&format!("{path}&from={end}")).await.ok();
+
+            assert!(whole["chunk"].as_array().unwrap().len() > 3, "{dir}");
+            assert_eq!(empty["chunk"], json!([]), "{dir}");
+            assert_eq!(empty.get("end"), None, "{dir}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_owner_whom_no_address_book_names_is_called_as_they_log_in() {
+        let world = World::new();
+
+        let path = format!("/rooms/{}/state/m.room.member/{ADA}", world.room(ANN));
+        let member = world.get(&path).await.ok();
+
+        let profile = world.get(&format!("/profile/{ADA}")).await.ok();
+        assert_eq!(member["displayname"], "ada");
+        assert_eq!(member["displayname"], profile["displayname"]);
+    }
 }

@@ -128,8 +128,15 @@ pub(super) fn messages(endpoint: &Endpoint, call: &Call) -> Answer {
             "start": call.param("from").map_or_else(|| token_before(from), str::to_owned),
             "chunk": asked.list(&page.events)?,
         });
-        if let Some(next) = page.next {
-            set(&mut answer, "end", token_before(next));
+        let behind_last = || {
+            let last = page.events.last()?;
+            Some(match direction {
+                Direction::Forward => token_behind(last.at),
+                Direction::Backward => token_before(last.at),
+            })
+        };
+        if let Some(end) = page.next.map(token_before).or_else(behind_last) {
+            set(&mut answer, "end", end);
         }
         if filter.lazy_load_members {
             set(

@@ -64,7 +64,10 @@ async fn a_room_begins_in_the_order_of_the_specification() {
         "m.room.member",
     ];
     assert_eq!(types(&page["chunk"]), expected);
-    assert_eq!(page.get("end"), None);
+    let end = page["end"].as_str().unwrap();
+    let path = format!("/rooms/{room}/messages?dir=f&from={end}");
+    let empty = get(&stage.world, &stage.ada, &path).await;
+    assert_eq!((&empty["chunk"], empty.get("end")), (&json!([]), None));
 }
 
 #[tokio::test]
