@@ -1,14 +1,17 @@
-//! Local rooms in an answer of sliding sync. They are few, so each of them is in sight of every list that has it.
+//! Local rooms in an answer of sliding sync. They stand among the others in its lists, by their newest message.
 //!
 //! A room is made of the same stretch of its log as for `/sync`; what a connection was told of it is [`Told`].
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use serde_json::Value;
 use serde_json::json;
 
 use crate::base::ids::ChangeNumber;
+use crate::base::limits::PAGE_LOOKED_AT;
+use crate::base::time::AppleTime;
 use crate::deliver::endpoint::Endpoint;
 use crate::deliver::endpoint::account_data;
 use crate::deliver::endpoint::account_data::DataEvent;
@@ -33,6 +36,7 @@ use crate::deliver::endpoint::push_rules::Rules;
 use crate::deliver::endpoint::receipts::FULLY_READ;
 use crate::deliver::endpoint::session::Session;
 use crate::deliver::endpoint::typing::Notices;
+use crate::store::Direction;
 use crate::store::Snapshot;
 
 /// What a connection was told of a room.
@@ -42,7 +46,62 @@ pub(in crate::deliver::endpoint) struct Told {
     /// Events that were wanted last.
     limit: usize,
     unread: Count,
-    pub(in crate::deliver::endpoint) is_invite: bool,
+    is_invite: bool,
+}
+
+/// A room, and what a list of one user needs to know of it.
+pub(in crate::deliver::endpoint) struct Ranked<'a> {
+    asked: Asked<'a>,
+    how: Option<Membership>,
+    /// The newest message, or else the newest of anything.
+    pub(in crate::deliver::endpoint) newest: AppleTime,
+}
+
+impl Ranked<'_> {
+    pub(in crate::deliver::endpoint) fn id(&self) -> &str {
+        &self.asked.room.id
+    }
+
+    pub(in crate::deliver::endpoint) fn is_invite(&self) -> bool {
+        self.how == Some(Membership::Invite)
+    }
+
+    /// Whether the user is in the room, or is invited to it.
+    pub(in crate::deliver::endpoint) fn is_listed(&self) -> bool {
+        self.how == Some(Membership::Join) || self.is_invite()
+    }
+}
+
+/// Every local room, as a user stands to it.
+pub(in crate::deliver::endpoint) fn ranked<'a>(
+    endpoint: &'a Endpoint,
+    snapshot: &'a Snapshot,
+    session: &'a Arc<Session>,
+) -> Result<Vec<Ranked<'a>>, MatrixError> {
+    let rank = |room: LocalRoom<'a>| -> Result<Ranked<'a>, MatrixError> {
+        let asked = endpoint.asked(snapshot, session, &room.id)?;
+        Ok(Ranked {
+            how: asked.eyes.now(),
+            newest: newest(&room)?,
+            asked,
+        })
+    };
+    LocalRoom::all(snapshot)?.into_iter().map(rank).collect()
+}
+
+/// When the newest message was written, or else the newest of anything.
+fn newest(room: &LocalRoom<'_>) -> Result<AppleTime, MatrixError> {
+    let mut newest = None;
+    let walk = room.walk(Bound::Unbounded, Direction::Backward);
+    for event in walk.take(PAGE_LOOKED_AT) {
+        let event = event?;
+        let at = AppleTime::from_unix_millis(event.origin_server_ts);
+        if event.kind == MESSAGE {
+            return Ok(at);
+        }
+        newest.get_or_insert(at);
+    }
+    Ok(newest.unwrap_or_default())
 }
 
 /// Whether a piece of state is wanted, by its type, its key and the own user id.
@@ -66,39 +125,38 @@ pub(in crate::deliver::endpoint) struct Found {
     pub(in crate::deliver::endpoint) told: BTreeMap<String, Told>,
 }
 
-/// Looks at every local room that a user has to do with. `wish` says what is wanted of a room, by its id and whether it is
-/// an invitation; of one that no list has it says nothing.
+/// Looks at the local rooms that a user has to do with. `wish` says what is wanted of a room, by its id; of one that is
+/// out of sight it says nothing.
 pub(in crate::deliver::endpoint) fn look<'a>(
     endpoint: &Endpoint,
     snapshot: &Snapshot,
     session: &Arc<Session>,
+    ranked: &[Ranked<'_>],
     told: &BTreeMap<String, Told>,
-    wish: impl Fn(&str, bool) -> Option<Wish<'a>>,
+    wish: impl Fn(&str) -> Option<Wish<'a>>,
 ) -> Result<Found, MatrixError> {
     let mut found = Found::default();
     let rules = Rules::of(endpoint, snapshot, session.account)?;
-    for room in LocalRoom::all(snapshot)? {
-        let asked = endpoint.asked(snapshot, session, &room.id)?;
-        let before = told.get(&room.id).copied();
-        let how = asked.eyes.now();
-        let is_invite = how == Some(Membership::Invite);
-        if !is_invite && how != Some(Membership::Join) {
+    for room in ranked {
+        let (id, asked) = (room.id().to_owned(), &room.asked);
+        let before = told.get(&id).copied();
+        if !room.is_listed() {
             if before.is_some() {
-                found.rooms.insert(room.id, gone(&asked)?);
+                found.rooms.insert(id, gone(asked)?);
             }
             continue;
         }
-        let Some(wish) = wish(&room.id, is_invite) else {
-            found.told.extend(before.map(|before| (room.id, before)));
+        let Some(wish) = wish(&id) else {
+            found.told.extend(before.map(|before| (id, before)));
             continue;
         };
-        let now = if is_invite {
-            found.invite(&asked, before)?
+        let now = if room.is_invite() {
+            found.invite(asked, before)?
         } else {
             let before = before.filter(|before| !before.is_invite);
-            found.join(endpoint, &asked, &wish, before, &rules)?
+            found.join(endpoint, asked, &wish, before, &rules)?
         };
-        found.told.insert(room.id, now);
+        found.told.insert(id, now);
     }
     Ok(found)
 }

@@ -1,5 +1,6 @@
 //! One look at the archive for one connection: what there is to answer, and what the client has then.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -110,6 +111,26 @@ pub(super) fn look(
     look.found()
 }
 
+/// A row of a list that no filter thins out.
+enum Row<'r> {
+    Archive(&'r Ranked<'r>),
+    Local(&'r sliding::Ranked<'r>),
+}
+
+/// All rooms, the one with the newest message first.
+fn rows<'r>(ranked: &'r [Ranked<'r>], local: &'r [sliding::Ranked<'r>]) -> Vec<Row<'r>> {
+    let archive = ranked.iter().map(Row::Archive);
+    let local = local.iter().filter(|local| local.is_listed());
+    let mut rows: Vec<Row<'r>> = archive.chain(local.map(Row::Local)).collect();
+    rows.sort_by_key(|row| {
+        Reverse(match row {
+            Row::Archive(ranked) => ranked.newest,
+            Row::Local(local) => local.newest,
+        })
+    });
+    rows
+}
+
 /// Whether a list has local rooms: those that the user is in, or is invited to.
 fn admits_local(list: &List, is_invite: bool) -> bool {
     list.filters.as_ref().is_none_or(|filters| {
@@ -140,10 +161,12 @@ impl Look<'_> {
         found.made.rooms = Arc::downgrade(&self.at.rooms);
         self.leave(&mut found)?;
         self.keep_up(&ranked, &mut found.made);
-        let wanted = self.wanted(&ranked, &mut found.counts)?;
+        let local = sliding::ranked(self.endpoint, self.snapshot, self.session)?;
+        let mut lists_of_local = BTreeMap::new();
+        let wanted = self.wanted(&ranked, &local, &mut lists_of_local, &mut found.counts)?;
         let news = self.news(&wanted)?;
         self.answer_rooms(&wanted, &news, &mut found)?;
-        self.answer_local(&mut found)?;
+        self.answer_local(&local, &lists_of_local, &mut found)?;
         self.answer_typing(&wanted, &mut found);
         self.answer_keys(&news, &mut found)?;
         let queue = &self.request.extensions.to_device;
@@ -158,11 +181,15 @@ impl Look<'_> {
     }
 
     /// Tells of the rooms that are not of the archive.
-    fn answer_local(&self, found: &mut Found) -> Result<(), MatrixError> {
+    fn answer_local(
+        &self,
+        local: &[sliding::Ranked<'_>],
+        lists_of: &BTreeMap<&str, Vec<&List>>,
+        found: &mut Found,
+    ) -> Result<(), MatrixError> {
         let asked = &self.request.extensions;
-        let wish = |id: &str, is_invite: bool| {
-            let lists = self.request.lists.values();
-            let lists = lists.filter(|list| admits_local(list, is_invite));
+        let wish = |id: &str| {
+            let lists = lists_of.get(id).into_iter().flatten();
             let details = lists.map(|list| &list.details);
             let details = details.chain(self.request.room_subscriptions.get(id));
             let states = details
@@ -182,16 +209,10 @@ impl Look<'_> {
             self.endpoint,
             self.snapshot,
             self.session,
+            local,
             &self.base.local,
             wish,
         )?;
-        // Clients go on asking until they have as many rooms as there are.
-        for (list, count) in self.request.lists.values().zip(&mut found.counts) {
-            let told = local.told.values();
-            *count += told
-                .filter(|told| admits_local(list, told.is_invite))
-                .count();
-        }
         found.is_news |= !local.rooms.is_empty();
         found.local = local.rooms;
         found.made.local = local.told;
@@ -261,12 +282,15 @@ impl Look<'_> {
         }
     }
 
-    /// The rooms in windows and those subscribed to; and how many each list has.
+    /// The rooms in windows and those subscribed to; how many each list has, and which of them show a local room.
     fn wanted<'r>(
-        &self,
+        &'r self,
         ranked: &'r [Ranked<'r>],
+        local: &'r [sliding::Ranked<'r>],
+        lists_of_local: &mut BTreeMap<&'r str, Vec<&'r List>>,
         counts: &mut Vec<usize>,
     ) -> Result<Vec<Wanted<'r>>, MatrixError> {
+        let rows = rows(ranked, local);
         let lists = &self.request.lists;
         let filters = lists.values().filter_map(|list| list.filters.as_ref());
         let people = &self.present.rooms.people;
@@ -276,15 +300,26 @@ impl Look<'_> {
         for (number, list) in lists.values().enumerate() {
             let state = wish.state_of(&list.details);
             let mut count = 0;
-            for ranked in ranked {
+            for row in &rows {
                 let filters = list.filters.as_ref();
-                if filters.is_some_and(|filters| !sieve.admits(filters, ranked.room)) {
+                let is_listed = match row {
+                    Row::Archive(ranked) => {
+                        filters.is_none_or(|filters| sieve.admits(filters, ranked.room))
+                    }
+                    Row::Local(local) => admits_local(list, local.is_invite()),
+                };
+                if !is_listed {
                     continue;
                 }
                 let is_in = |(first, last): &(usize, usize)| (*first..=*last).contains(&count);
                 if list.ranges.iter().any(is_in) {
                     let limit = list.details.timeline_limit();
-                    wish.add(ranked, limit, &state).lists.push(number);
+                    match row {
+                        Row::Archive(ranked) => wish.add(ranked, limit, &state).lists.push(number),
+                        Row::Local(local) => {
+                            lists_of_local.entry(local.id()).or_default().push(list);
+                        }
+                    }
                 }
                 count += 1;
             }

@@ -142,3 +142,28 @@ async fn nobody_slides_through_anothers_archive() {
         (&json!({}), &json!(0))
     );
 }
+
+#[tokio::test]
+async fn a_local_room_has_its_place_in_a_list_and_is_out_of_sight_outside_its_windows() {
+    let world = World::new().restarted_with(|settings| settings.conformance = true);
+    let ada = User {
+        id: crate::deliver::endpoint::testing::ADA.to_owned(),
+        token: world.token.clone(),
+    };
+    world.pass(std::time::Duration::from_hours(1));
+    let made = post(&world, &ada, "/createRoom", json!({"name": "Garden"})).await;
+    let room = made["room_id"].as_str().unwrap();
+    let window = |first: u64, last: u64| {
+        let mut list = list(1);
+        list["lists"]["all"]["ranges"] = json!([[first, last]]);
+        list
+    };
+
+    let below = slide(&world, &ada, "", window(1, 9)).await;
+    let top = slide(&world, &ada, pos(&below), window(0, 0)).await;
+
+    assert_eq!(below["rooms"].as_object().unwrap().len(), 3);
+    assert_eq!(below["rooms"].get(room), None);
+    assert_eq!(below["lists"]["all"]["count"], 4);
+    assert_eq!(top["rooms"][room]["name"], "Garden");
+}
