@@ -46,6 +46,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(Method::GET, "/publicRooms", no_rooms).open(),
         Route::new(Method::POST, "/publicRooms", no_rooms),
         Route::new(Method::GET, "/directory/room/{alias}", no_alias).open(),
+        Route::new(Method::GET, "/directory/list/room/{room}", unlisted).open(),
         Route::new(Method::GET, "/account/3pid", no_third_party),
         Route::new(Method::GET, "/rooms/{room}/hierarchy", no_hierarchy).under(V1),
         Route::new(Method::GET, "/rooms/{room}/aliases", no_aliases),
@@ -112,6 +113,10 @@ fn no_rooms(_endpoint: &Endpoint, _call: &Call) -> Answer {
 
 fn no_alias(_endpoint: &Endpoint, _call: &Call) -> Answer {
     Err(MatrixError::not_found("rooms here have no aliases"))
+}
+
+fn unlisted(_endpoint: &Endpoint, _call: &Call) -> Answer {
+    json(&json!({ "visibility": "private" }))
 }
 
 fn no_third_party(_endpoint: &Endpoint, _call: &Call) -> Answer {
