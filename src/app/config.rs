@@ -8,6 +8,7 @@
 //! | `HOME`, `XDG_DATA_HOME`, `XDG_CONFIG_HOME` | below which archive and configuration lie by default |
 //! | `NO_COLOR` | set and not empty: no colours and no bold |
 //! | `NOTIFY_SOCKET` | where systemd wants to hear that the service is ready |
+//! | `XPC_SERVICE_NAME` | as which job launchd started the program |
 
 use std::collections::BTreeMap;
 use std::env;
@@ -22,6 +23,9 @@ const FILE: &str = "footbridge.redb";
 
 /// The configuration's file name in its default folders.
 const CONFIG: &str = "footbridge.toml";
+
+/// The job's name in `packaging/net.footbridge.plist`.
+const LAUNCHD_JOB: &str = "net.footbridge";
 
 /// What kind of computer this is, as far as footbridge cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +64,8 @@ pub struct Environment {
     pub no_color: bool,
     /// `NOTIFY_SOCKET`.
     pub notify_socket: Option<PathBuf>,
+    /// Whether launchd started the program as its job: what `XPC_SERVICE_NAME` says.
+    pub is_launchd_job: bool,
 }
 
 impl Environment {
@@ -80,6 +86,7 @@ impl Environment {
                 "XDG_CONFIG_HOME" => environment.xdg_config_home = absolute(value),
                 "NO_COLOR" => environment.no_color = true,
                 "NOTIFY_SOCKET" => environment.notify_socket = Some(value.into()),
+                "XPC_SERVICE_NAME" => environment.is_launchd_job = value == LAUNCHD_JOB,
                 name if name.starts_with("FOOTBRIDGE_") => {
                     let value = value.to_string_lossy().into_owned();
                     environment.variables.insert(name.to_owned(), value);

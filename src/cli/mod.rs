@@ -84,11 +84,16 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
         }
         _ => dispatch(arguments.command, &mut session),
     };
+    let is_launchd_job = session.environment.is_launchd_job;
     let flushed = out.flush();
-    match answer.and_then(|exit| flushed.map(|()| exit).map_err(Failure::from)) {
+    let exit = match answer.and_then(|exit| flushed.map(|()| exit).map_err(Failure::from)) {
         Ok(exit) => exit,
         Err(failure) => report::failure(&mut io::stderr().lock(), &failure),
+    };
+    if is_launchd_job {
+        return exit.for_launchd();
     }
+    exit
 }
 
 fn dispatch(command: Command, session: &mut Session<'_>) -> Result<Exit, Failure> {

@@ -46,6 +46,15 @@ impl Exit {
             Self::Bug => 70,
         }
     }
+
+    /// How to end as a job of launchd, which starts again whatever fails and knows no exceptions by exit code: what only
+    /// the owner can mend ends as done, once it was said.
+    pub(crate) const fn for_launchd(self) -> Self {
+        match self {
+            Self::Usage | Self::Owner | Self::Store => Self::Done,
+            Self::Done | Self::Failed | Self::Bug => self,
+        }
+    }
 }
 
 impl Exit {
