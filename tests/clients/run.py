@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import uuid
 from collections import Counter
 from pathlib import Path
@@ -26,8 +27,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "tools"))
 
+from service import ask
 from service import make_history
 from service import running
+from service import write_message
 
 # The kinds of event ids, by their number (src/matrix/event_id.rs).
 KINDS = ["part", "reaction", "announcement", "edit", "unsend", "ended", "deletion", "state", "local", "failure"]
@@ -67,6 +70,7 @@ class Truth:
         for guid, row in self.rows.items():
             self.events[guid] = Counter(self.of_message(row))
         self.add_tapbacks()
+        self.add_members(folder)
 
     def find_orphans(self, database):
         """A message without a chat belongs to the group that it names, if there is one (D11)."""
@@ -104,6 +108,7 @@ class Truth:
     def add_tapbacks(self):
         """A tapback is shown on what is shown; the next one of the same person on the same part ends it (MS-26, MS-27)."""
         self.standing = Counter()
+        self.redacted = Counter({guid: len(row.get("unsent_parts", [])) for guid, row in self.rows.items()})
         places = {}
         for guid, row in sorted(self.rows.items(), key=lambda item: (item[1]["date_ns"], item[1]["rowid"])):
             if row["kind"] != "tapback" or not row["chats"]:
@@ -117,11 +122,25 @@ class Truth:
             place = places.setdefault((target, tapback["part"], who, is_sticker), [])
             if place and not (is_sticker and tapback["add"]):
                 self.events[guid]["ended"] += 1
-                self.standing[place.pop()] -= 1
+                self.standing[place[-1]] -= 1
+                self.redacted[place.pop()] += is_sticker
             if tapback["add"]:
                 self.events[guid]["part" if is_sticker else "reaction"] += 1
                 self.standing[guid] += not is_sticker
                 place.append(guid)
+
+    def add_members(self, folder):
+        """Who is in each group: whom the database names, as far as nobody announced otherwise since."""
+        known = json.loads((folder / "chats.json").read_text(encoding="utf-8"))
+        self.members = {chat["guid"]: set(chat["participants"]) for chat in known["chats"] if chat["style"] == 43}
+        for row in sorted(self.rows.values(), key=lambda row: row["date_ns"]):
+            for members in (self.members[chat] for chat in row["chats"] if chat in self.members):
+                if row["kind"] == "participant_added":
+                    members.add(row["target"])
+                elif row["kind"] == "participant_removed":
+                    members.discard(row["target"])
+                elif row["kind"] == "left":
+                    members.discard(row["sender"])
 
     def order(self, guid):
         return self.rows[guid]["date_ns"], self.rows[guid]["rowid"]
@@ -169,6 +188,7 @@ def check(name, seen, truth):
         wanted = {"unread": truth.unread(messages)}
         if is_folded:
             wanted["edited"] = sum((truth.events[guid]["edit"] or 0) > 0 for guid in messages)
+            wanted["redacted"] = sum(truth.redacted[guid] for guid in messages)
             wanted["reactions"] = sum(
                 truth.standing[guid]
                 for guid, row in truth.rows.items()
@@ -192,6 +212,10 @@ def check(name, seen, truth):
         if guid in room_of and len(truth.rows[guid]["chats"]) == 1:
             rooms_of_chat.setdefault(truth.rows[guid]["chats"][0], set()).add(room_of[guid])
     problems += [f"{chat} is in {len(rooms)} rooms" for chat, rooms in rooms_of_chat.items() if len(rooms) > 1]
+    for chat, (room, *_) in ((chat, list(rooms)) for chat, rooms in rooms_of_chat.items()):
+        wanted = len(truth.members.get(chat, [chat])) + 1
+        if seen[room].get("members", wanted) != wanted:
+            problems.append(f"{room}: {seen[room]['members']} members, not {wanted}")
     if problems:
         sys.exit("\n".join([f"{name}: {len(problems)} differences"] + problems[:20]))
     shown = ", ".join(f"{number} {kind}" for kind, number in totals.items() if number)
@@ -214,6 +238,69 @@ def run_rust(folder):
     subprocess.run(["cargo", "build", "--locked"], cwd=HERE, check=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR", HERE / "target"))
     return [target / "debug/footbridge-clients"], HERE
+
+
+def messages_of(events):
+    """GUIDs of the messages among some events, in their order; a message with files has several events."""
+    parts = [guid for guid, kind in map(decoded, events) if kind == "part"]
+    return [guid for before, guid in zip([None, *parts], parts) if guid != before]
+
+
+def read_back(service, token, room):
+    """The ids of a room's events, newest first."""
+    url = f"{service.url}/_matrix/client/v3/rooms/{urllib.parse.quote(room)}/messages?dir=b&limit=100"
+    ids, place = [], ""
+    while True:
+        page = ask(url + place, token=token)
+        ids += [event["event_id"] for event in page["chunk"]]
+        if "end" not in page:
+            return ids
+        place = f"&from={page['end']}"
+
+
+def recover(service, database, command, where):
+    """Kills footbridge under a client that waits for news, writes meanwhile and afterwards, and starts it again."""
+    token = service.log_in()
+    joined = ask(f"{service.url}/_matrix/client/v3/sync?timeout=0", token=token)["rooms"]["join"]
+    newest = {room: messages_of(event["event_id"] for event in block["timeline"]["events"]) for room, block in joined.items()}
+    db = sqlite3.connect(database, isolation_level=None, timeout=30)
+    of_message = """SELECT (SELECT COUNT(*) FROM chat_message_join AS held WHERE held.chat_id = here.chat_id), chat_id, handle_id
+        FROM message JOIN chat_message_join AS here ON message_id = message.ROWID WHERE guid = ? AND NOT is_from_me"""
+    found = ((db.execute(of_message, (guid,)).fetchone(), room) for room, guids in newest.items() for guid in guids)
+    (_, chat, handle), room = max(place for place in found if place[0])
+    date = db.execute("SELECT MAX(date) FROM message").fetchone()[0]
+    texts = ["while it was gone", "once it was back"]
+    told = {"FOOTBRIDGE_ROOM": room, "FOOTBRIDGE_LAST": texts[-1]}
+    process = subprocess.Popen(
+        command, cwd=where, env={**service.environment(), **told}, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        for line in process.stdout:
+            if line.strip() == "waiting":
+                break
+        # Every list is whole: the next request is one that waits.
+        time.sleep(2)
+        service.kill()
+        began = time.monotonic()
+        written = [write_message(db, chat, date=date + 10**9, handle_id=handle, text=texts[0])[1]]
+        time.sleep(1)
+        service.start_again()
+        service.wait_for_import()
+        written.append(write_message(db, chat, date=date + 2 * 10**9, handle_id=handle, text=texts[1])[1])
+        rest, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    if process.returncode:
+        sys.exit(f"the client that outlasts a restart ended with {process.returncode}")
+    took = time.monotonic() - began
+    [what] = json.loads(rest.splitlines()[-1]).values()
+    seen = messages_of(what["events"])
+    if seen[:2] != written[::-1]:
+        sys.exit(f"after a restart the newest are {seen[:2]}, not {written[::-1]}")
+    wanted = messages_of(read_back(service, token, room))
+    if seen != wanted:
+        sys.exit(f"after a restart {len(seen)} messages are seen, not {len(wanted)}, or in another order")
+    print(f"rust: killed in mid-poll, and {len(seen)} messages of the room in order, {took:.1f} s later", flush=True)
 
 
 CLIENTS = {"nio": run_nio, "js": run_js, "rust": run_rust}
@@ -249,6 +336,8 @@ def main():
                     answer = [line for line in ran.stdout.splitlines() if line.startswith("{")][-1]
                     check(name, json.loads(answer), truth)
                     print(f"  in {took:.1f} s", flush=True)
+                    if name == "rust":
+                        recover(service, source / "chat.db", command, where)
 
 
 main()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import uuid
 from pathlib import Path
 
 TOOLS = Path(__file__).resolve().parent
@@ -31,6 +32,19 @@ def ask(url, body=None, token=None):
         return json.load(answer)
 
 
+def write_message(db, chat, **columns):
+    """Writes a message into a Messages database, as Messages does while it runs; answers its row and its GUID."""
+    guid = str(uuid.uuid4()).upper()
+    columns |= {"guid": guid, "service": "iMessage", "is_finished": 1}
+    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+    db.execute("BEGIN IMMEDIATE")
+    row = db.execute(f"INSERT INTO message ({names}) VALUES ({marks})", list(columns.values())).lastrowid
+    join = "INSERT INTO chat_message_join (chat_id, message_id, message_date) VALUES (?, ?, ?)"
+    db.execute(join, (chat, row, columns["date"]))
+    db.execute("COMMIT")
+    return row, guid
+
+
 class Service:
     """footbridge, serving: its process, its address, its owner and their password."""
 
@@ -38,25 +52,37 @@ class Service:
 
     def __init__(self, binary, folder, database, environment):
         self.log = folder / "footbridge.log"
-        command = [Path(binary).resolve(), "run", "--data", folder / "archive.redb", "--listen", "127.0.0.1:0"]
+        self.command = [Path(binary).resolve(), "run", "--data", folder / "archive.redb"]
         if database:
-            command += ["--chat-db", database]
+            self.command += ["--chat-db", database]
+        self.variables = {**os.environ, "HOME": str(folder), **environment}
+        self.url = self.start("127.0.0.1:0")
+        self.password = (folder / "initial-password").read_text().strip()
+
+    def start(self, address):
+        """Starts it at an address; answers the URL that it prints."""
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                command,
+                [*self.command, "--listen", address],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env={**os.environ, "HOME": str(folder), **environment},
+                env=self.variables,
             )
         for line in self.process.stdout:
             if found := re.search(r"https?://127\.0\.0\.1:\d+", line):
-                self.url = found[0]
-                break
-        else:
-            sys.exit(f"footbridge did not say where it listens; see {self.log}")
-        self.password = (folder / "initial-password").read_text().strip()
+                return found[0]
+        sys.exit(f"footbridge did not say where it listens; see {self.log}")
+
+    def kill(self):
+        """Ends it at once, whatever it is doing."""
+        self.process.kill()
+        self.process.wait()
+
+    def start_again(self):
+        """Starts it where it was."""
+        self.start(self.url.removeprefix("http://"))
 
     def environment(self):
         """What a client is told."""

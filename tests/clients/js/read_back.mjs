@@ -47,12 +47,15 @@ const identity = { accessToken: session.access_token, userId: session.user_id, d
 
 const first = await start(identity);
 const rooms = {};
+let late = 0;
 for (const room of first.client.getRooms()) {
+  const known = room.getJoinedMembers().length;
   for (let pages = 0; room.oldState.paginationToken !== null; pages += 1) {
     if (pages > 10_000) fail(`${room.roomId}: no beginning after ${pages} pages`);
     await first.client.scrollback(room, 100);
   }
   await room.loadMembersIfNeeded();
+  late += room.getJoinedMembers().length - known;
   const events = room.getLiveTimeline().getEvents().map((event) => event.getId());
   rooms[room.roomId] = {
     name: room.name,
@@ -61,12 +64,20 @@ for (const room of first.client.getRooms()) {
     events: events.reverse(),
   };
 }
+if (late === 0) fail("every member came at once: nothing was loaded lazily");
 await first.store.save(true);
+const saved = await first.store.getSavedSyncToken();
 first.client.stopClient();
 
 const second = await start(identity);
 if (!second.data?.fromCache) fail("the second start did not come from the cache");
-await second.syncing;
+const { oldSyncToken } = await second.syncing;
+if (oldSyncToken !== saved) fail("the second start did not go on where the first one ended");
 if (second.client.getRooms().length !== Object.keys(rooms).length) fail("the cache has not every room");
+for (const room of second.client.getRooms()) {
+  const ids = room.getLiveTimeline().getEvents().map((event) => event.getId());
+  const newest = rooms[room.roomId].events.slice(0, ids.length).reverse();
+  if (String(ids) !== String(newest)) fail(`${room.roomId} begins otherwise from the cache`);
+}
 await second.client.logout(true);
 process.stdout.write(`${JSON.stringify(rooms)}\n`, () => process.exit(0));

@@ -2,7 +2,11 @@
 //! until every room is there; then each timeline is opened and paged back to the first message.
 //!
 //! Environment: `FOOTBRIDGE_URL`, `FOOTBRIDGE_USER`, `FOOTBRIDGE_PASSWORD`. Prints one JSON object: by room id, its name,
-//! its unread messages, how many edits and reactions its timeline shows, and the ids of its events, newest first.
+//! its unread messages, how many edits, redactions and reactions its timeline shows, and the ids of its events, newest first.
+//!
+//! With `FOOTBRIDGE_ROOM` and `FOOTBRIDGE_LAST` it opens that room alone, says `waiting` once every list is whole, and
+//! waits for a message with that text, whatever becomes of the server meanwhile; then it prints the room. The connection
+//! must have been lost, and come back by itself.
 
 #![recursion_limit = "256"]
 
@@ -12,9 +16,12 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::pin_mut;
 use matrix_sdk::Client;
+use matrix_sdk::Room;
+use matrix_sdk::ruma::OwnedRoomId;
 use matrix_sdk_ui::eyeball_im::VectorDiff;
 use matrix_sdk_ui::room_list_service::RoomListLoadingState;
 use matrix_sdk_ui::room_list_service::filters::new_filter_non_left;
+use matrix_sdk_ui::sync_service::State;
 use matrix_sdk_ui::sync_service::SyncService;
 use matrix_sdk_ui::timeline::RoomExt;
 use matrix_sdk_ui::timeline::TimelineItem;
@@ -43,12 +50,23 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .initial_device_display_name("rust")
         .send()
         .await?;
-    let sync = SyncService::builder(client.clone()).build().await?;
+    let sync = SyncService::builder(client.clone())
+        .with_offline_mode()
+        .build()
+        .await?;
     sync.start().await;
-    let rooms = timeout(PATIENCE, all_rooms(&sync))
+    let mut rooms = timeout(PATIENCE, all_rooms(&sync))
         .await
         .map_err(|_| "the room list was not complete in time")??;
     eprintln!("{} rooms", rooms.len());
+    if let (Ok(id), Ok(last)) = (variable("FOOTBRIDGE_ROOM"), variable("FOOTBRIDGE_LAST")) {
+        let id = OwnedRoomId::try_from(id)?;
+        let room = client.get_room(&id).ok_or("that room is not known")?;
+        timeout(PATIENCE, outlast(&sync, &room, &last))
+            .await
+            .map_err(|_| "the client did not recover in time")??;
+        rooms = vec![id];
+    }
     let mut seen = Map::new();
     for id in rooms {
         let room = client.get_room(&id).ok_or("a listed room is not known")?;
@@ -63,10 +81,32 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Waits in an open room for a text, over the end and the start of the server.
+async fn outlast(sync: &SyncService, room: &Room, last: &str) -> Result<(), Box<dyn Error>> {
+    let timeline = room.timeline().await?;
+    let states = sync.state();
+    pin_mut!(states);
+    let mut was_lost = false;
+    println!("waiting");
+    loop {
+        tokio::select! {
+            state = states.next() => was_lost |= !matches!(state, Some(State::Running)),
+            () = sleep(Duration::from_millis(50)) => {}
+        }
+        let items = timeline.items().await;
+        let mut events = items.iter().filter_map(|item| item.as_event());
+        let is_there = events.any(|event| {
+            let message = event.content().as_message();
+            message.is_some_and(|message| message.body() == last)
+        });
+        if is_there && was_lost && matches!(sync.state().get(), State::Running) {
+            return Ok(());
+        }
+    }
+}
+
 /// The ids of all rooms, once the list says that it is whole.
-async fn all_rooms(
-    sync: &SyncService,
-) -> Result<Vec<matrix_sdk::ruma::OwnedRoomId>, Box<dyn Error>> {
+async fn all_rooms(sync: &SyncService) -> Result<Vec<OwnedRoomId>, Box<dyn Error>> {
     let list = sync.room_list_service().all_rooms().await?;
     let (entries, controller) = list.entries_with_dynamic_adapters(10_000);
     controller.set_filter(Box::new(new_filter_non_left()));
@@ -93,7 +133,7 @@ async fn all_rooms(
 }
 
 fn apply(
-    rooms: &mut Vec<matrix_sdk::ruma::OwnedRoomId>,
+    rooms: &mut Vec<OwnedRoomId>,
     diff: VectorDiff<matrix_sdk_ui::room_list_service::RoomListItem>,
 ) {
     let id = |room: &matrix_sdk_ui::room_list_service::RoomListItem| room.room_id().to_owned();
@@ -119,7 +159,7 @@ fn is_creation(item: &TimelineItem) -> bool {
 }
 
 /// A room's timeline, paged back to its beginning.
-async fn read_back(room: &matrix_sdk::Room) -> Result<Value, Box<dyn Error>> {
+async fn read_back(room: &Room) -> Result<Value, Box<dyn Error>> {
     let timeline = room.timeline().await?;
     while !timeline.paginate_backwards(100).await? {}
     // What was fetched reaches the timeline a little later; the event that makes the room comes last.
@@ -133,6 +173,7 @@ async fn read_back(room: &matrix_sdk::Room) -> Result<Value, Box<dyn Error>> {
         let message = event.content().as_message();
         message.is_some_and(|message| message.is_edited())
     });
+    let redacted = events.iter().filter(|event| event.content().is_redacted());
     let reactions = events
         .iter()
         .filter_map(|event| event.content().reactions());
@@ -145,6 +186,7 @@ async fn read_back(room: &matrix_sdk::Room) -> Result<Value, Box<dyn Error>> {
         "name": room.display_name().await?.to_string(),
         "unread": room.num_unread_notifications(),
         "edited": edited.count(),
+        "redacted": redacted.count(),
         "reactions": reactions.flat_map(|reactions| reactions.values().map(|by| by.len())).sum::<usize>(),
         "events": ids,
     }))
