@@ -297,7 +297,9 @@ impl<C: Connect> Sync<C> {
         }
         for zone in CloudZone::ALL {
             let state = self.store.snapshot()?.zone(zone)?;
-            if !is_due(zone, &state, self.clock.now()) {
+            if !is_due(zone, &state, self.clock.now(), |span| {
+                line.cloud.delay(span)
+            }) {
                 continue;
             }
             let was_new = state.pages == 0;
@@ -770,9 +772,15 @@ fn is_extra(zone: CloudZone) -> bool {
     }
 }
 
-/// Whether a pass reads a zone.
-fn is_due(zone: CloudZone, state: &ZoneState, now: AppleTime) -> bool {
-    let is_past = |since: Option<AppleTime>, span| since.is_none_or(|at| now >= at.plus(span));
+/// Whether a pass reads a zone. `delay` is how long the gateway wants a time to be.
+fn is_due(
+    zone: CloudZone,
+    state: &ZoneState,
+    now: AppleTime,
+    delay: impl Fn(Duration) -> Duration,
+) -> bool {
+    let is_past =
+        |since: Option<AppleTime>, span| since.is_none_or(|at| now >= at.plus(delay(span)));
     if is_extra(zone) && state.ended == Ended::Gone && !is_past(state.ended_at, CLOUD_GONE_RETRY) {
         return false;
     }
