@@ -13,9 +13,7 @@
 
 mod support;
 
-use std::fs;
 use std::process::Output;
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -24,10 +22,10 @@ use footbridge::demo::Call;
 use footbridge::demo::Dirtiness;
 use footbridge::demo::Faults;
 use footbridge::demo::Items;
-use footbridge::demo::Loopback;
 use serde_json::Value;
 
 use crate::support::home::Home;
+use crate::support::icloud::ICloud;
 use crate::support::running::LOOKS;
 use crate::support::running::Running;
 
@@ -40,59 +38,14 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// A loopback iCloud with a thread of its own.
-struct ICloud {
-    account: Arc<Account>,
-    runtime: tokio::runtime::Runtime,
-    loopback: Loopback,
-}
-
-impl ICloud {
-    fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let account = Arc::new(Account::new(7, 60, Dirtiness::Clean));
-        let served = Loopback::start(Arc::clone(&account) as _, Faults::none());
-        let loopback = runtime.block_on(served).unwrap();
-        Self {
-            account,
-            runtime,
-            loopback,
-        }
-    }
-
-    fn command(&self, home: &Home, arguments: &[&str]) -> std::process::Command {
-        let mut command = home.command(arguments);
-        command
-            .env("FOOTBRIDGE_CLOUDKIT_GATEWAY", self.loopback.gateway())
-            .env("FOOTBRIDGE_CLOUDKIT_HURRY", "100")
-            .env("FOOTBRIDGE_ENDPOINT_LISTEN", "127.0.0.1:0");
-        command
-    }
-
-    fn output(&self, home: &Home, arguments: &[&str]) -> Output {
-        self.command(home, arguments).output().unwrap()
-    }
-
-    fn write_session(&self, home: &Home, items: Items) {
-        fs::write(
-            home.path().join("session.json"),
-            self.account.session(items),
-        )
-        .unwrap();
-    }
-
-    fn stop(self) {
-        assert_eq!(self.loopback.complaints(), Vec::<String>::new());
-        self.runtime.block_on(self.loopback.stop());
-    }
+/// A loopback iCloud of a small account.
+fn icloud() -> ICloud {
+    ICloud::of(Account::new(7, 60, Dirtiness::Clean), Faults::none())
 }
 
 #[test]
 fn a_session_is_imported_used_replaced_and_forgotten() {
-    let (home, cloud) = (Home::new(), ICloud::start());
+    let (home, cloud) = (Home::new(), icloud());
     cloud.write_session(&home, Items::WithoutOlderIdentity);
     let secret: Value = serde_json::from_slice(&cloud.account.session(Items::All)).unwrap();
 
@@ -158,7 +111,7 @@ fn a_session_is_imported_used_replaced_and_forgotten() {
 
 #[test]
 fn a_running_service_takes_up_a_session_and_what_comes_later() {
-    let (home, cloud) = (Home::with_archive(), ICloud::start());
+    let (home, cloud) = (Home::with_archive(), icloud());
     cloud.write_session(&home, Items::All);
     let before = json(&home.output(&["status", "--json"]))["messages"].clone();
     let running = Running::of(&home, cloud.command(&home, &["run"]));

@@ -27,6 +27,7 @@ use crate::store::Writer;
 use crate::store::cloud::CloudContent;
 use crate::store::cloud::CloudPlace;
 use crate::store::cloud::ZoneStep;
+use crate::store::value::Became;
 use crate::store::value::StoredCloudRecord;
 
 /// Records that are read and stored at once.
@@ -79,10 +80,12 @@ pub fn again(store: &Store, which: Again, keychain: &Keychain) -> Result<Tally, 
                     (None, Some(name)) => {
                         opener.decode(name, held.record.clone(), None, &mut found)?;
                     }
-                    (None, None) => {}
+                    (None, None) => continue,
                 }
+                found
+                    .items
+                    .pop_if(|item| !says_more(&item.content, held.became));
             }
-            found.items.retain(|item| is_open(&item.content));
             if !found.items.is_empty() {
                 send(&writer, feed.page(zone, found, ZoneStep::Stay))?;
             }
@@ -158,10 +161,11 @@ fn is_wanted(held: &StoredCloudRecord, which: Again) -> bool {
         }
 }
 
-/// Whether more is known of it than that it cannot be opened.
-fn is_open(content: &CloudContent) -> bool {
+/// Whether what came out is worth to be kept: more than that it cannot be opened, or for what could not be before, why.
+fn says_more(content: &CloudContent, before: Became) -> bool {
     match content {
-        CloudContent::MissingKey { .. } | CloudContent::Unreadable { .. } => false,
+        CloudContent::MissingKey { .. } => before == Became::MissingKey,
+        CloudContent::Unreadable { .. } => before == Became::Unreadable,
         CloudContent::Message { .. }
         | CloudContent::Chat { .. }
         | CloudContent::File { .. }

@@ -186,12 +186,15 @@ impl Transaction<'_> {
         let CloudItem { name, content, raw } = item;
         let raw = raw.map(Opaque);
         let held = self.named_record(zone, &name)?;
+        let before = held.as_ref().map(|(_, held)| held);
+        // What is only decoded again did not come again (D30).
+        let seen = before.filter(|_| is_again).map_or(resets, |held| held.seen);
         if let Some((id, held)) = &held
             && held.is_as_it_was(&content, raw.as_ref(), decoder)
+            && self.is_for_the_reason(*id, &content)?
         {
-            return self.note_seen(*id, zone, resets);
+            return self.note_seen(*id, zone, seen);
         }
-        let before = held.as_ref().map(|(_, held)| held);
         let deleted = before.and_then(|held| held.deleted).filter(|_| is_again);
         let mut filing = Filing {
             deleted,
@@ -199,7 +202,7 @@ impl Transaction<'_> {
             name: &name,
             held,
             decoder,
-            seen: resets,
+            seen,
             raw,
         };
         match content {

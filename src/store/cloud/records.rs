@@ -207,6 +207,24 @@ impl Transaction<'_> {
             .map_err(|error| StoreError::from_redb("writing to", error))
     }
 
+    /// Whether a record that cannot be opened or read is held for that very reason: other keys can lack another one.
+    pub(super) fn is_for_the_reason(
+        &self,
+        id: RowId,
+        content: &CloudContent,
+    ) -> Result<bool, StoreError> {
+        let reason = match content {
+            CloudContent::MissingKey { reason } | CloudContent::Unreadable { reason } => reason,
+            CloudContent::Message { .. }
+            | CloudContent::Chat { .. }
+            | CloudContent::File { .. }
+            | CloudContent::Foreign(_)
+            | CloudContent::Deleted => return Ok(true),
+        };
+        let held: Option<QuarantineRow> = find(&self.tables.quarantine, "quarantine", id.0)?;
+        Ok(held.is_some_and(|held| held.reasons == [reason.as_str()]))
+    }
+
     /// Says in the quarantine whether a record is nothing yet, and why. For what is a message the message says it.
     fn note_closed(
         &mut self,
