@@ -193,7 +193,8 @@ fn findings(
     }
     match message.times.sent {
         None => findings.push(
-            "the source has no usable time; it stands after the row before it (MS-5)".to_owned(),
+            "the source has no usable time; it stands where its record was changed, or after the row before it (MS-5)"
+                .to_owned(),
         ),
         Some(sent) if sent != stored.time => {
             findings.push(format!(

@@ -1,6 +1,7 @@
 //! What normalising yields, the same whatever the source was.
 
 use crate::base::ids::Handle;
+use crate::base::time::AppleTime;
 use crate::model::attachment::Attachment;
 use crate::model::conversation::Alias;
 use crate::model::message::Message;
@@ -47,6 +48,8 @@ pub struct CloudMessage {
     pub record: CloudRecord,
     /// Whether it lies in Recently Deleted. The record does not say since when.
     pub is_recoverable: bool,
+    /// When the record was changed last, as far as it says: where a message without a usable time stands (MS-5).
+    pub changed: Option<AppleTime>,
 }
 
 /// One state of a chat as CloudKit holds it. Each change of members makes another record; those of one group share its

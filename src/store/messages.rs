@@ -84,7 +84,7 @@ impl Transaction<'_> {
         let row = self.new_row();
         let files = mem::take(&mut prepared.attachments);
         let (attachments, _) = self.apply_attachments(row, files, origin.source)?;
-        let time = self.sort_time(prepared.outline.sent, None)?;
+        let time = self.sort_time(prepared.outline.time(), None)?;
         if home.is_none() {
             self.note_parked(row, home, mem::take(&mut prepared.placement))?;
         }

@@ -54,6 +54,8 @@ pub(super) struct Outline {
     pub(super) guid: Guid,
     pub(super) class: Class,
     pub(super) sent: Option<AppleTime>,
+    /// Where it stands if nothing says when it was sent; `None` for behind what came before it (MS-5).
+    otherwise: Option<AppleTime>,
     /// Whether something of it could not be decoded.
     pub(super) is_unreadable: bool,
     /// How it is known that the owner has read it, if it is.
@@ -181,6 +183,11 @@ impl Prepared {
         Ok(())
     }
 
+    /// Says where it stands if nothing says when it was sent (MS-5).
+    pub fn stand_at(&mut self, otherwise: Option<AppleTime>) {
+        self.outline.otherwise = otherwise;
+    }
+
     /// About how much memory this takes, bytes.
     pub(super) fn size_bytes(&self) -> usize {
         size_of::<Self>() + self.bytes.len() + self.terms.size_bytes()
@@ -212,11 +219,17 @@ impl Outline {
             guid: message.guid.clone(),
             class: Class::of(&message.kind),
             sent: message.times.sent,
+            otherwise: None,
             is_unreadable: !message.unreadable.is_empty(),
             read,
             marks: first_marks(message, ChangeNumber::default()),
             about: about.map(|target| target.map(|target| GuidKey::of(&target.guid))),
         }
+    }
+
+    /// When it was sent, or what is nearest to that.
+    pub(super) fn time(&self) -> Option<AppleTime> {
+        self.sent.or(self.otherwise)
     }
 
     /// The marks that the message brings with it, when a change brings it.

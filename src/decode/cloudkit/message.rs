@@ -16,6 +16,7 @@
 //! Source: facts of CloudKit, 3.4 and 3.5; DS-6, DS-9, DS-13; MS-20.
 
 use crate::base::ids::AttachmentGuid;
+use crate::base::time::AppleTime;
 use crate::codec::cloudkit::Inflater;
 use crate::codec::cloudkit::MessagePart;
 use crate::codec::cloudkit::MessagePart2;
@@ -38,6 +39,7 @@ use crate::model::message::Kind;
 use crate::model::message::Message;
 use crate::model::record::AttachmentColumn;
 use crate::model::record::CloudRecord;
+use crate::model::record::CloudValue;
 use crate::model::record::Column;
 use crate::model::record::MessageColumn as M;
 use crate::model::record::MessageRecord;
@@ -104,6 +106,7 @@ pub(super) fn decode(
     correct_announcement(&mut message, &unpacked);
     want_attachments(&mut message, placeholders, &unpacked.row);
     message.unreadable.splice(0..0, fields.unreadable.0);
+    let changed = changed(&record);
     CloudMessage {
         change: MessageChange {
             message,
@@ -113,7 +116,19 @@ pub(super) fn decode(
         },
         record,
         is_recoverable,
+        changed,
     }
+}
+
+/// When a record was changed last, by its own field (DS-13) or by what the server noted.
+fn changed(record: &CloudRecord) -> Option<AppleTime> {
+    let own = if let Some(CloudValue::Date(seconds)) = record.get("utm") {
+        AppleTime::from_seconds(*seconds)
+    } else {
+        None
+    };
+    let all = [own, record.modified, record.created];
+    all.into_iter().flatten().find(|at| at.nanos() > 0)
 }
 
 /// A row that is being filled.

@@ -145,9 +145,10 @@ impl Opener {
                     let since = since.or(change.message.times.sent);
                     change.message.times.deleted = Some(since.unwrap_or_default());
                 }
-                let prepared = self
+                let mut prepared = self
                     .preparer
                     .prepare_alone(change.message, change.placement)?;
+                prepared.stand_at(found.changed);
                 CloudContent::Message {
                     prepared: Box::new(prepared),
                     record: found.record,
