@@ -11,28 +11,9 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::support::home::Home;
 
 const COMMIT_ROWS: &str = "100";
-
-/// The lines of the export, without its time and the change numbers, which depend on interruptions.
-fn exported(home: &Home) -> Vec<Value> {
-    let output = home.output(&["export"]);
-    assert!(output.status.success());
-    let lines = String::from_utf8(output.stdout).unwrap();
-    let mut lines: Vec<Value> = lines
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    for line in &mut lines {
-        let line = line.as_object_mut().unwrap();
-        line.remove("change");
-        line.remove("created");
-    }
-    lines
-}
 
 #[test]
 fn an_import_that_is_killed_and_started_again_ends_as_if_nothing_had_been() {
@@ -53,7 +34,7 @@ fn an_import_that_is_killed_and_started_again_ends_as_if_nothing_had_been() {
 
     assert!(last.status.success());
     assert!(killed.output(&["verify"]).status.success());
-    let (exported, expected) = (exported(&killed), exported(&quiet));
+    let (exported, expected) = (killed.exported(), quiet.exported());
     assert!(exported.len() > 3_000);
     let differing = exported.iter().zip(&expected).find(|(a, b)| a != b);
     assert_eq!(differing, None);

@@ -8,6 +8,8 @@ use std::process::Command;
 use std::process::Output;
 use std::sync::OnceLock;
 
+use serde_json::Value;
+
 /// A folder of its own that stands for the owner's home.
 pub(crate) struct Home(tempfile::TempDir);
 
@@ -69,6 +71,21 @@ impl Home {
     /// Runs it to its end.
     pub(crate) fn output(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
+    }
+
+    /// The lines of the export, without its time and the change numbers, which depend on interruptions.
+    pub(crate) fn exported(&self) -> Vec<Value> {
+        let output = self.output(&["export"]);
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let without = |line: &str| {
+            let mut line: Value = serde_json::from_str(line).unwrap();
+            let fields = line.as_object_mut().unwrap();
+            fields.remove("change");
+            fields.remove("created");
+            line
+        };
+        text.lines().map(without).collect()
     }
 
     /// The whole answer as text, with the home's path and the repository's replaced.
