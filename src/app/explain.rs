@@ -8,13 +8,17 @@ use crate::app::search::Question;
 use crate::base::ids::Guid;
 use crate::base::ids::RowId;
 use crate::base::time::AppleTime;
+use crate::decode::cloudkit::Decoder;
+use crate::model::change::CloudChange;
 use crate::model::message::Flag;
 use crate::model::message::Kind;
 use crate::model::people::People;
+use crate::model::record::CloudRecord;
 use crate::model::record::CloudValue;
 use crate::model::record::CloudZone;
 use crate::model::record::Column;
 use crate::model::record::MessageColumn;
+use crate::model::record::Row;
 use crate::model::record::SourceKind;
 use crate::model::record::Value;
 use crate::store::Snapshot;
@@ -134,16 +138,23 @@ fn explain(snapshot: &Snapshot, people: &People, row: RowId) -> Result<Explained
     }
     let mut findings = findings(snapshot, people, row, &stored)?;
     let mut records = Vec::new();
+    let mut on_mac = None;
     for source in SourceKind::ALL {
         match source {
             SourceKind::ChatDb => {
-                let record = snapshot.record(row, source)?;
-                records.extend(record.map(|record| explain_record(source, record)));
+                if let Some(record) = snapshot.record(row, source)? {
+                    on_mac = Some(record.record.row.clone());
+                    records.push(explain_record(source, record));
+                }
             }
             SourceKind::CloudKit => {
                 for record in snapshot.cloud_records(row)? {
                     findings.extend(of_cloud(snapshot, &record)?);
-                    records.push(explain_cloud(&record));
+                    let row = as_row(&record.record);
+                    if let (Some(mac), Some(cloud)) = (&on_mac, &row) {
+                        findings.extend(differences(mac, cloud));
+                    }
+                    records.push(explain_cloud(&record, row));
                 }
             }
         }
@@ -256,17 +267,6 @@ fn findings(
 
 fn explain_record(source: SourceKind, stored: StoredRecord) -> ExplainedRecord {
     let record = stored.record;
-    let known = MessageColumn::NAMES.iter().zip(&record.row.values);
-    let known = known.map(|(name, value)| ((*name).to_owned(), value));
-    let extra = record
-        .row
-        .extra
-        .iter()
-        .map(|(name, value)| (name.clone(), value));
-    let columns = known
-        .chain(extra)
-        .filter_map(|(name, value)| Some((name, print(value)?)))
-        .collect();
     let deleted = record
         .recoverable
         .iter()
@@ -280,7 +280,7 @@ fn explain_record(source: SourceKind, stored: StoredRecord) -> ExplainedRecord {
             .map(|chat| chat.guid.clone())
             .chain(deleted)
             .collect(),
-        columns,
+        columns: columns(&record.row).collect(),
     }
 }
 
@@ -307,21 +307,91 @@ fn of_cloud(snapshot: &Snapshot, held: &StoredCloudRecord) -> Result<Vec<String>
     Ok(findings)
 }
 
-fn explain_cloud(held: &StoredCloudRecord) -> ExplainedRecord {
+/// A message of CloudKit as the row that chat.db would have of it, so that what two sources say can be compared.
+fn as_row(record: &CloudRecord) -> Option<Row> {
+    match Decoder::default().decode(record.clone()) {
+        CloudChange::Message(found) => Some(found.change.record.row),
+        CloudChange::Chat(_) | CloudChange::Attachment(_) | CloudChange::Foreign(_) => None,
+    }
+}
+
+/// In which of the columns that both have the two sources say different things; which of them is shown is a rule.
+fn differences(mac: &Row, cloud: &Row) -> Option<String> {
+    const COMPARED: [MessageColumn; 16] = [
+        MessageColumn::Text,
+        MessageColumn::AttributedBody,
+        MessageColumn::Subject,
+        MessageColumn::MessageSummaryInfo,
+        MessageColumn::Date,
+        MessageColumn::DateRead,
+        MessageColumn::DateDelivered,
+        MessageColumn::IsFromMe,
+        MessageColumn::Service,
+        MessageColumn::DestinationCallerId,
+        MessageColumn::ItemType,
+        MessageColumn::Error,
+        MessageColumn::AssociatedMessageGuid,
+        MessageColumn::AssociatedMessageType,
+        MessageColumn::ThreadOriginatorGuid,
+        MessageColumn::ExpressiveSendStyleId,
+    ];
+    let says = |row: &Row, column: MessageColumn| -> Option<Value> {
+        let value = row.values.get(column.index())?;
+        print(value).map(|_| value.clone())
+    };
+    let differs = |column: &MessageColumn| match (says(mac, *column), says(cloud, *column)) {
+        (Some(ours), Some(theirs)) => ours != theirs,
+        _ => false,
+    };
+    let named = COMPARED.iter().filter(|column| differs(column));
+    let named: Vec<&str> = named
+        .filter_map(|column| MessageColumn::NAMES.get(column.index()).copied())
+        .collect();
+    (!named.is_empty()).then(|| {
+        format!(
+            "chat.db and CloudKit say different things of {} (ED-8)",
+            named.join(", ")
+        )
+    })
+}
+
+/// A row's columns that hold something, by their names.
+fn columns(row: &Row) -> impl Iterator<Item = (String, String)> {
+    let known = MessageColumn::NAMES.iter().zip(&row.values);
+    let known = known.map(|(name, value)| ((*name).to_owned(), value));
+    let extra = row.extra.iter().map(|(name, value)| (name.clone(), value));
+    known
+        .chain(extra)
+        .filter_map(|(name, value)| Some((name, print(value)?)))
+}
+
+fn explain_cloud(held: &StoredCloudRecord, row: Option<Row>) -> ExplainedRecord {
     let record = &held.record;
-    let mut columns = vec![
+    let mut named = vec![
         ("zone".to_owned(), record.zone.clone()),
         ("record".to_owned(), record.name.clone()),
         ("type".to_owned(), record.kind.clone()),
     ];
-    columns.extend(record.etag.clone().map(|etag| ("etag".to_owned(), etag)));
-    columns.extend(
+    named.extend(record.etag.clone().map(|etag| ("etag".to_owned(), etag)));
+    named.extend(
         record
             .modified
             .map(|at| ("modified".to_owned(), at.to_string())),
     );
-    let fields = record.fields.iter();
-    columns.extend(fields.filter_map(|(name, value)| Some((name.clone(), print_cloud(value)?))));
+    match row {
+        // What is in the record's parts is what people ask for.
+        Some(row) => {
+            let sender = record.get("sender").and_then(CloudValue::as_text);
+            named.extend(sender.map(|sender| ("sender".to_owned(), sender.to_owned())));
+            named.extend(columns(&row));
+        }
+        None => {
+            let fields = record.fields.iter();
+            named.extend(
+                fields.filter_map(|(name, value)| Some((name.clone(), print_cloud(value)?))),
+            );
+        }
+    }
     ExplainedRecord {
         source: SourceKind::CloudKit.name(),
         decoder: held.decoder,
@@ -331,7 +401,7 @@ fn explain_cloud(held: &StoredCloudRecord) -> ExplainedRecord {
             .map(str::to_owned)
             .into_iter()
             .collect(),
-        columns,
+        columns: named,
     }
 }
 
