@@ -16,6 +16,7 @@ use crate::model::record::HandleRow;
 use crate::model::record::SourceKind;
 use crate::store::Store;
 use crate::store::attachments::NO_MESSAGE;
+use crate::store::cloud::shelves;
 use crate::store::db;
 use crate::store::error::StoreError;
 use crate::store::messages::timeline;
@@ -253,12 +254,12 @@ impl Verification<'_> {
             }
         }
         for source in &stored.sources {
-            if tables
-                .records()?
-                .get((row.0, source.number()))
-                .map_err(failed)?
-                .is_none()
-            {
+            let mut is_there = false;
+            for shelf in shelves(*source) {
+                let record = tables.records()?.get((row.0, *shelf));
+                is_there |= record.map_err(failed)?.is_some();
+            }
+            if !is_there {
                 self.find("records", row, "missing for its message");
             }
         }

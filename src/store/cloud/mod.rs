@@ -41,6 +41,16 @@ const THERE: u8 = SourceKind::CloudKit.number();
 /// Number in the keys of records of what was deleted lately.
 const DELETED: u8 = 18;
 
+/// Where the record of a message can stand, by its source. One that CloudKit only has among what was deleted lately has no
+/// other.
+pub(in crate::store) const fn shelves(source: SourceKind) -> &'static [u8] {
+    const CHAT_DB: &[u8] = &[SourceKind::ChatDb.number()];
+    match source {
+        SourceKind::ChatDb => CHAT_DB,
+        SourceKind::CloudKit => &[THERE, DELETED],
+    }
+}
+
 /// Where the records of a zone stand.
 const fn shelf(zone: CloudZone) -> u8 {
     if zone.is_recently_deleted() {
