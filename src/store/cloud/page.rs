@@ -1,5 +1,7 @@
 //! A page of a zone, and what it does to the zone's position.
 
+use std::collections::BTreeMap;
+
 use crate::base::ids::ChangeToken;
 use crate::base::ids::RecordName;
 use crate::base::ids::RowId;
@@ -114,6 +116,19 @@ impl CloudPage {
     }
 }
 
+/// The records whose last change in a page is that they were deleted, with the place of that change.
+fn deleted_in_the_end(items: &[CloudItem]) -> BTreeMap<RecordName, usize> {
+    let mut gone = BTreeMap::new();
+    for (place, item) in items.iter().enumerate() {
+        if matches!(item.content, CloudContent::Deleted) {
+            gone.insert(item.name.clone(), place);
+        } else {
+            gone.remove(&item.name);
+        }
+    }
+    gone
+}
+
 impl Transaction<'_> {
     /// Whether a zone of CloudKit was ever read.
     pub(in crate::store) fn is_cloud_used(&self) -> bool {
@@ -130,7 +145,13 @@ impl Transaction<'_> {
     ) -> Result<(), StoreError> {
         let mut state = self.zone_state(page.zone)?;
         let count = page.items.len() as u64;
-        for item in page.items {
+        let gone = deleted_in_the_end(&page.items);
+        for (place, item) in page.items.into_iter().enumerate() {
+            if gone.get(&item.name).is_some_and(|end| place < *end)
+                && self.is_of_the_past(page.zone, &item)?
+            {
+                continue;
+            }
             let is_again = page.step == ZoneStep::Stay;
             self.apply_cloud_item(item, page.zone, is_again, (decoder, state.resets))?;
         }
@@ -275,6 +296,24 @@ impl Transaction<'_> {
                 self.apply_cloud_deletion(&filing, held)
             }
         }
+    }
+
+    /// Whether a change says what is known of a record that is held as deleted. Before the change that says so once more it
+    /// is the past, told again after the zone was begun again: nothing comes back for a moment (ED-12, ED-14).
+    fn is_of_the_past(&self, zone: CloudZone, item: &CloudItem) -> Result<bool, StoreError> {
+        let held = self.named_record(zone, &item.name)?;
+        Ok(held.is_some_and(|(_, held)| {
+            let is_known = match &item.content {
+                CloudContent::Message { record, .. }
+                | CloudContent::Chat { record, .. }
+                | CloudContent::File { record, .. } => *record == held.record,
+                CloudContent::Foreign(_)
+                | CloudContent::MissingKey { .. }
+                | CloudContent::Unreadable { .. }
+                | CloudContent::Deleted => false,
+            };
+            is_known && held.deleted.is_some()
+        }))
     }
 
     /// The first of some names that leads to a conversation.
