@@ -16,7 +16,6 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -25,13 +24,8 @@ use bytes::Bytes;
 use footbridge::app::Archive;
 use footbridge::base::ids::Guid;
 use footbridge::base::ids::RecordName;
-use footbridge::base::time::AppleTime;
-use footbridge::base::time::Clock;
 use footbridge::ingest::Redecode;
-use footbridge::ingest::cloudkit::Options;
 use footbridge::ingest::cloudkit::Outcome;
-use footbridge::ingest::cloudkit::Report;
-use footbridge::ingest::cloudkit::Sync;
 use footbridge::model::record::CloudZone;
 use footbridge::store::Store;
 use footbridge::store::value::Ended;
@@ -57,68 +51,19 @@ use crate::support::cloud_account::vector_json;
 use crate::support::dice::dice;
 use crate::support::history;
 use crate::support::history::CLOCK;
-use crate::support::history::MINUTE;
-use crate::support::history::NOW;
-use crate::support::history::START;
 use crate::support::history::assert_sound;
 use crate::support::history::export;
+use crate::support::history::guid;
+use crate::support::syncing::at;
+use crate::support::syncing::line;
+use crate::support::syncing::new_store;
+use crate::support::syncing::pass;
+use crate::support::syncing::syncing;
+use crate::support::syncing::syncing_later;
 
 const ADA: &str = "+15550100021";
 const BEA: &str = "bea@example.org";
 const GROUP: &str = "0E5A1C9E-7B1D-4C6E-9C3A-0123456789AB";
-
-fn new_store() -> Store {
-    let store = Store::open_backend(InMemoryBackend::new(), Arc::new(CLOCK)).unwrap();
-    import(&store, session(|_| true));
-    store
-}
-
-fn syncing(store: &Store, account: &Account) -> Sync<Account> {
-    Sync::new(
-        store.clone(),
-        Arc::new(CLOCK),
-        account.clone(),
-        Options::default(),
-    )
-}
-
-/// Half an hour and a minute later each time it is looked at: what waits for its time is always due.
-struct Later(AtomicI64);
-
-impl Clock for Later {
-    fn now(&self) -> AppleTime {
-        let step = 31 * MINUTE;
-        AppleTime::from_nanos(self.0.fetch_add(step, Ordering::Relaxed))
-    }
-}
-
-fn syncing_later(store: &Store, account: &Account) -> Sync<Account> {
-    let clock = Arc::new(Later(AtomicI64::new(NOW.nanos())));
-    Sync::new(store.clone(), clock, account.clone(), Options::default())
-}
-
-async fn pass(sync: &mut Sync<Account>) -> Report {
-    let stop = CancellationToken::new();
-    sync.pass(&stop, &|_| ControlFlow::Continue(()))
-        .await
-        .unwrap()
-}
-
-fn guid(number: i64) -> String {
-    history::guid(number)
-}
-
-fn at(minute: i64) -> i64 {
-    START + minute * MINUTE
-}
-
-/// The line of the export with a GUID.
-fn line<'l>(lines: &'l [Value], guid: &str) -> &'l Value {
-    let found = lines
-        .iter()
-        .find(|line| line["guid"] == guid.to_uppercase());
-    found.unwrap_or_else(|| panic!("{guid} is not in the export"))
-}
 
 /// An account in clear: direct chats with and without a record, a group with several states, files before and after their
 /// messages, tapbacks, corrections, deletions, what was deleted lately, types that nobody knows, and bytes that are none.

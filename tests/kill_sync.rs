@@ -533,7 +533,7 @@ fn run(seed: u64, messages: u64, quiet: &Quiet) -> Figures {
             expires = None;
         }
         let longest = u64::try_from(quiet.took.as_micros()).unwrap();
-        let limit = (kills > 0).then(|| Duration::from_micros(roll(longest)));
+        let limit = (kills > 0).then(|| Duration::from_micros(roll(longest / 3)));
         match start(&cloud, &home, limit).map(|status| status.code()) {
             None => {
                 kills -= 1;

@@ -466,3 +466,36 @@ pub(crate) fn chat(
     fields.extend(title.map(|title| ("name", text(title))));
     record(CloudZone::Chats, name, "chatEncryptedv2", fields)
 }
+
+/// A state of a group with these members.
+pub(crate) fn group(name: &str, identifier: &str, group: &str, members: &[&str]) -> Bytes {
+    let member = |address: &&str| {
+        let scheme = if address.contains('@') {
+            "mailto"
+        } else {
+            "tel"
+        };
+        let person = plist::Value::String(format!("{scheme}:{address}"));
+        let list: plist::Dictionary = [("FZPersonID".to_owned(), person)].into_iter().collect();
+        let mut written = Vec::new();
+        plist::Value::Dictionary(list)
+            .to_writer_binary(&mut written)
+            .unwrap();
+        bytes(written)
+    };
+    let list = Value {
+        kind: Some(11),
+        list: members.iter().map(member).collect(),
+        ..Value::default()
+    };
+    let fields = vec![
+        ("stl", integer(43)),
+        ("cid", text(identifier)),
+        ("svc", text("iMessage")),
+        ("guid", text(&format!("iMessage;+;{identifier}"))),
+        ("gid", text(group)),
+        ("ptcpts", list),
+        ("lah", text("+15550100001")),
+    ];
+    record(CloudZone::Chats, name, "chatEncryptedv2", fields)
+}

@@ -29,6 +29,7 @@ pub(crate) mod routes;
 pub(crate) mod running;
 pub(crate) mod samples;
 pub(crate) mod stored;
+pub(crate) mod syncing;
 
 /// A file of the material that real systems gave us, which is kept outside of the project: below `FOOTBRIDGE_SHARED`, or
 /// `shared` beside the checkout. `None` where it is not there, which a continuous integration run does not accept.
