@@ -7,7 +7,8 @@
 //! | all were deleted | deleted |
 //!
 //! A conversation counts as deleted when chat records of it were deleted or moved, none is left where they are, and its
-//! newest three messages are deleted (ED-20). What the Mac still has is not deleted. All of it follows from what is there
+//! newest three messages are deleted (ED-20). One that never had a chat record, as many with one person, counts as deleted
+//! when all its messages are (ED-21). What the Mac still has is not deleted. All of it follows from what is there
 //! now, in whatever order it came, and nothing is ever removed: a record that comes back brings back what it stands for, and
 //! a new message brings back its conversation, without the old ones (ED-14).
 
@@ -177,9 +178,12 @@ impl Transaction<'_> {
     }
 
     fn looks_deleted(&mut self, conversation: RowId) -> Result<bool, StoreError> {
-        let states = self.states_of(conversation)?;
-        if states.is_empty() || self.is_on_mac(conversation)? {
+        if self.is_on_mac(conversation)? || !self.are_newest_deleted(conversation)? {
             return Ok(false);
+        }
+        let states = self.states_of(conversation)?;
+        if states.is_empty() {
+            return self.are_all_deleted(conversation);
         }
         for id in states {
             let there = self.cloud_record(id, THERE)?;
@@ -187,7 +191,27 @@ impl Transaction<'_> {
                 return Ok(false);
             }
         }
-        self.are_newest_deleted(conversation)
+        Ok(true)
+    }
+
+    /// Whether a conversation has messages, and all of them are deleted.
+    fn are_all_deleted(&mut self, conversation: RowId) -> Result<bool, StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let rows =
+            (conversation.0, i64::MIN, 0, 0)..=(conversation.0, i64::MAX, u64::MAX, u16::MAX);
+        let mut all = Vec::new();
+        for entry in self.tables.timeline.range(rows).map_err(failed)? {
+            let (_, _, row, n) = entry.map_err(failed)?.0.value();
+            if n == 0 {
+                all.push(RowId(row));
+            }
+        }
+        for row in &all {
+            if self.message(*row)?.message.times.deleted.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(!all.is_empty())
     }
 
     fn are_newest_deleted(&mut self, conversation: RowId) -> Result<bool, StoreError> {

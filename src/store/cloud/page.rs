@@ -245,6 +245,10 @@ impl Transaction<'_> {
                 self.claim_files(row, &guid)?;
                 if row >= before {
                     // A new one is what its record says.
+                    if zone.is_recently_deleted() {
+                        let conversation = self.message(row)?.conversation;
+                        self.doubtful.extend(conversation);
+                    }
                     return Ok(());
                 }
                 self.settle_deletion(row, at.filter(|_| zone.is_recently_deleted()))
