@@ -56,7 +56,10 @@ impl Call {
         } else {
             &self.body
         };
-        serde_json::from_slice(body).map_err(|error| bad_json(&error))
+        // Members that nobody asks for are not looked at one by one: all of it is UTF-8, or it is no JSON.
+        let text = std::str::from_utf8(body)
+            .map_err(|_error| MatrixError::new(Code::NotJson, "the body is not UTF-8"))?;
+        serde_json::from_str(text).map_err(|error| bad_json(&error))
     }
 
     /// A query parameter.
