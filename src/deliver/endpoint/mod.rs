@@ -444,14 +444,13 @@ impl Endpoint {
         }
         let missing = || MatrixError::new(Code::MissingToken, "an access token is needed");
         let token = session::token(&request.headers, query).ok_or_else(missing)?;
-        let recognised = self
-            .sessions
-            .of(&self.store.snapshot()?, token, self.clock.now())?;
+        let snapshot = || self.store.snapshot();
+        let recognised = self.sessions.of(snapshot, token, self.clock.now())?;
         if !self.is_open_to(recognised.session.account) {
             return Err(session::unknown());
         }
         if recognised.is_due {
-            self.note_seen(&recognised.session, request).await?;
+            self.note_seen(&recognised.session, request).await;
         }
         Ok(Some(recognised.session))
     }
@@ -461,8 +460,9 @@ impl Endpoint {
         account == AccountNumber::OWNER || self.settings.conformance
     }
 
-    /// Notes that a device was there, and from where.
-    async fn note_seen(&self, session: &Session, request: &Request) -> Result<(), MatrixError> {
+    /// Notes that a device was there, and from where. Where that cannot be written, as on a full disk, the request goes on:
+    /// it may only read.
+    async fn note_seen(&self, session: &Session, request: &Request) {
         let now = self.clock.now();
         let (account, device) = (session.account, session.device.clone());
         let address = match request.peer {
@@ -479,7 +479,9 @@ impl Endpoint {
             held.agent = agent;
             transaction.put_device(account, &device, &held)
         });
-        Ok(noted.await?)
+        if let Err(error) = noted.await {
+            tracing::warn!(%error, "that a device was there could not be noted");
+        }
     }
 
     /// Writes, and answers once it is safe. For handlers on threads that may wait.

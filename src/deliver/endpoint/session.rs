@@ -21,6 +21,7 @@ use crate::net::HeaderMap;
 use crate::net::header::AUTHORIZATION;
 use crate::net::target::Query;
 use crate::store::Snapshot;
+use crate::store::StoreError;
 use crate::store::account::Account;
 
 /// How old the note of a device's last request may be.
@@ -69,10 +70,11 @@ impl Sessions {
         Ok(format!("fb_{}", URL_SAFE_NO_PAD.encode(random::<32>()?)))
     }
 
-    /// Whose a token is.
+    /// Whose a token is. The snapshot is taken while nothing can be forgotten: one of before a device was logged out
+    /// would bring its token back.
     pub(super) fn of(
         &self,
-        snapshot: &Snapshot,
+        snapshot: impl FnOnce() -> Result<Snapshot, StoreError>,
         token: &str,
         now: AppleTime,
     ) -> Result<Recognised, MatrixError> {
@@ -88,7 +90,7 @@ impl Sessions {
                 is_due,
             });
         }
-        let Some(held) = snapshot.token(&hash)? else {
+        let Some(held) = snapshot()?.token(&hash)? else {
             return Err(unknown());
         };
         let session = Arc::new(Session {
@@ -154,4 +156,44 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], MatrixError> {
 pub(super) fn random_letters<const N: usize>() -> Result<String, MatrixError> {
     let letter = |byte: u8| char::from(b'A' + byte % 26);
     Ok(random::<N>()?.into_iter().map(letter).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+    use crate::deliver::endpoint::testing::DEVICE;
+    use crate::deliver::endpoint::testing::World;
+
+    #[tokio::test]
+    async fn a_device_that_is_logged_out_while_it_asks_is_forgotten() {
+        let world = &World::new();
+        let sessions = &world.endpoint().sessions;
+        let now = AppleTime::from_nanos(0);
+        let (has_looked, looked) = mpsc::channel();
+
+        let first = thread::scope(|scope| {
+            scope.spawn(move || {
+                looked.recv().unwrap();
+                world.write(|transaction| {
+                    let removed = transaction.remove_device(Account::OWNER, DEVICE);
+                    removed.map(drop)
+                });
+                sessions.forget();
+            });
+            let slow = || {
+                let snapshot = world.store.snapshot();
+                has_looked.send(()).unwrap();
+                thread::sleep(Duration::from_millis(50));
+                snapshot
+            };
+            sessions.of(slow, &world.token, now).is_ok()
+        });
+        let second = sessions.of(|| world.store.snapshot(), &world.token, now);
+
+        assert!(first);
+        assert!(second.is_err());
+    }
 }
