@@ -25,11 +25,14 @@ use crate::deliver::endpoint::call::json;
 use crate::deliver::endpoint::call::nothing;
 use crate::deliver::endpoint::error::Code;
 use crate::deliver::endpoint::error::MatrixError;
+use crate::deliver::endpoint::pushers;
 use crate::deliver::endpoint::route::Route;
 use crate::deliver::endpoint::uia;
 use crate::deliver::endpoint::uia::Auth;
 use crate::net::Method;
 use crate::store::Snapshot;
+use crate::store::StoreError;
+use crate::store::Transaction;
 use crate::store::account::Account;
 use crate::store::value::Device;
 
@@ -51,6 +54,39 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 impl Endpoint {
+    /// Logs devices out, with what they leave. Those that are not there are logged out already.
+    pub(super) fn log_out(
+        &self,
+        account: Account,
+        devices: Vec<String>,
+    ) -> Result<(), MatrixError> {
+        self.log_out_and(account, devices, |_transaction| Ok(()))
+    }
+
+    /// The same, with something else in the same transaction.
+    pub(super) fn log_out_and(
+        &self,
+        account: Account,
+        devices: Vec<String>,
+        first: impl FnOnce(&mut Transaction<'_>) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), MatrixError> {
+        self.write(move |transaction| {
+            first(transaction)?;
+            for device in &devices {
+                transaction.remove_device(account, device)?;
+            }
+            pushers::remove_of(transaction, account, &devices)
+        })?;
+        self.sessions.forget();
+        Ok(())
+    }
+
+    /// The ids of an account's devices.
+    pub(super) fn devices_of(&self, account: Account) -> Result<Vec<String>, MatrixError> {
+        let devices = self.store.snapshot()?.devices(account)?;
+        Ok(devices.into_iter().map(|(id, _)| id).collect())
+    }
+
     /// The account of who asks, when the path's `{user}` is who asks: nobody reads or writes what is another's.
     ///
     /// # Errors
@@ -113,21 +149,15 @@ fn change_password(endpoint: &Endpoint, call: &Call) -> Answer {
     let session = call.session()?;
     let (account, stays) = (session.account, session.device.clone());
     let log_out = request.logout_devices.unwrap_or(true);
-    let devices = endpoint.store.snapshot()?.devices(account)?;
-    endpoint.write(move |transaction| {
+    let mut others = endpoint.devices_of(account)?;
+    others.retain(|device| log_out && *device != stays);
+    endpoint.log_out_and(account, others, move |transaction| {
         if let Some(mut user) = transaction.user(account)? {
             user.password = hash;
             transaction.put_user(account, &user)?;
         }
-        let others = devices
-            .iter()
-            .filter(|(device, _)| log_out && *device != stays);
-        for (device, _) in others {
-            transaction.remove_device(account, device)?;
-        }
         Ok(())
     })?;
-    endpoint.sessions.forget();
     nothing()
 }
 
@@ -215,7 +245,6 @@ fn log_out_several(endpoint: &Endpoint, call: &Call) -> Answer {
     log_out_all(endpoint, call, request.auth.as_ref(), request.devices)
 }
 
-/// Devices that are not there are logged out already.
 fn log_out_all(
     endpoint: &Endpoint,
     call: &Call,
@@ -226,14 +255,7 @@ fn log_out_all(
     if let Some(question) = uia::ask(endpoint, call, auth, &purpose)? {
         return Ok(question);
     }
-    let account = call.session()?.account;
-    endpoint.write(move |transaction| {
-        for device in &devices {
-            transaction.remove_device(account, device)?;
-        }
-        Ok(())
-    })?;
-    endpoint.sessions.forget();
+    endpoint.log_out(call.session()?.account, devices)?;
     nothing()
 }
 

@@ -197,23 +197,14 @@ pub(super) fn check_password(
 /// `POST /_matrix/client/v3/logout`.
 fn logout(endpoint: &Endpoint, call: &Call) -> Answer {
     let session = call.session()?;
-    let (account, device) = (session.account, session.device.clone());
-    endpoint.write(move |transaction| transaction.remove_device(account, &device))?;
-    endpoint.sessions.forget();
+    endpoint.log_out(session.account, vec![session.device.clone()])?;
     nothing()
 }
 
 /// `POST /_matrix/client/v3/logout/all`.
 fn logout_all(endpoint: &Endpoint, call: &Call) -> Answer {
     let account = call.session()?.account;
-    let devices = endpoint.store.snapshot()?.devices(account)?;
-    endpoint.write(move |transaction| {
-        for (device, _) in &devices {
-            transaction.remove_device(account, device)?;
-        }
-        Ok(())
-    })?;
-    endpoint.sessions.forget();
+    endpoint.log_out(account, endpoint.devices_of(account)?)?;
     nothing()
 }
 

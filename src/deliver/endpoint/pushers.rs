@@ -1,4 +1,5 @@
-//! Pushers: where clients want to be woken up. Kept for clients; nothing is ever sent.
+//! Pushers: where clients want to be woken up. Kept for clients; nothing is ever sent. A pusher goes with the device that
+//! set it: who is logged out is not to hear of anything.
 //!
 //! | request | |
 //! |---|---|
@@ -21,11 +22,17 @@ use crate::deliver::endpoint::error::Code;
 use crate::deliver::endpoint::error::MatrixError;
 use crate::deliver::endpoint::route::Route;
 use crate::net::Method;
+use crate::store::StoreError;
+use crate::store::Transaction;
+use crate::store::account::Account;
 use crate::store::value::AccountData;
 use crate::store::value::Opaque;
 
 /// The account data in which they are kept. Clients do not see it.
 const PUSHERS: &str = "org.footbridge.pushers";
+
+/// The member of a kept pusher that says which device set it. Clients do not see it.
+const DEVICE: &str = "org.footbridge.device";
 
 /// What a pusher has beside its key and its kind.
 const NEEDED: [&str; 4] = ["app_display_name", "device_display_name", "lang", "data"];
@@ -47,15 +54,42 @@ fn list(endpoint: &Endpoint, call: &Call) -> Answer {
     let account = call.session()?.account;
     let snapshot = endpoint.store.snapshot()?;
     let held = snapshot.account_data(account, None, PUSHERS)?;
-    json(&json!({ "pushers": read(held.as_ref()) }))
+    let mut pushers = read(held.as_ref());
+    for pusher in pushers.iter_mut().filter_map(Value::as_object_mut) {
+        pusher.remove(DEVICE);
+    }
+    json(&json!({ "pushers": pushers }))
+}
+
+/// Removes the pushers that some devices set.
+pub(super) fn remove_of(
+    transaction: &mut Transaction<'_>,
+    account: Account,
+    devices: &[String],
+) -> Result<(), StoreError> {
+    let held = transaction.account_data(account, None, PUSHERS)?;
+    let mut pushers = read(held.as_ref());
+    let before = pushers.len();
+    pushers.retain(|pusher| {
+        let device = pusher.get(DEVICE).and_then(Value::as_str);
+        device.is_none_or(|device| !devices.iter().any(|gone| gone == device))
+    });
+    if pushers.len() == before {
+        return Ok(());
+    }
+    let body = Opaque(Value::Array(pushers).to_string().into_bytes());
+    let changed = transaction.put_account_data(account, None, PUSHERS, body);
+    changed.map(drop)
 }
 
 /// `POST /_matrix/client/v3/pushers/set`. A pusher without kind is removed.
 fn set(endpoint: &Endpoint, call: &Call) -> Answer {
-    let account = call.session()?.account;
+    let session = call.session()?;
+    let account = session.account;
     let mut pusher: Map<String, Value> = call.json()?;
     check(&pusher)?;
     pusher.remove("append");
+    pusher.insert(DEVICE.to_owned(), session.device.clone().into());
     endpoint.write(move |transaction| {
         let held = transaction.account_data(account, None, PUSHERS)?;
         let mut pushers = read(held.as_ref());
@@ -130,6 +164,23 @@ mod tests {
             world.get("/pushers").await.ok(),
             json!({"pushers": [changed]})
         );
+    }
+
+    #[tokio::test]
+    async fn pushers_go_with_their_device() {
+        let world = World::new();
+        let tablet = world.log_in("TABLET");
+        let path = "/pushers/set";
+        let set_there = world.ask_as(&tablet, Method::POST, path, pusher("a")).await;
+        assert_eq!(set_there.status, 200);
+        assert_eq!(set(&world, pusher("b")).await, 200);
+
+        let path = "/logout";
+        let out = world.ask_as(&tablet, Method::POST, path, Value::Null).await;
+
+        assert_eq!(out.status, 200);
+        let held = world.get("/pushers").await.ok();
+        assert_eq!(held, json!({"pushers": [pusher("b")]}));
     }
 
     #[tokio::test]
