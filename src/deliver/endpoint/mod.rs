@@ -81,6 +81,7 @@ use crate::deliver::endpoint::call::Call;
 use crate::deliver::endpoint::error::Code;
 use crate::deliver::endpoint::error::MatrixError;
 use crate::deliver::endpoint::local::LocalRoutes;
+use crate::deliver::endpoint::local::Registration;
 use crate::deliver::endpoint::local::Relations;
 use crate::deliver::endpoint::media::MediaIds;
 use crate::deliver::endpoint::media::Thumbnails;
@@ -95,7 +96,8 @@ use crate::deliver::endpoint::session::Sessions;
 use crate::deliver::endpoint::sliding::Connections;
 use crate::deliver::endpoint::token::Position;
 use crate::deliver::endpoint::typing::Typing;
-use crate::deliver::endpoint::uia::Proofs;
+use crate::deliver::endpoint::uia::Awaited;
+use crate::deliver::endpoint::uia::Begun;
 use crate::deliver::endpoint::view::View;
 use crate::matrix::ids::Account;
 use crate::matrix::ids::NameError;
@@ -232,7 +234,8 @@ pub struct Endpoint {
     thumbnails: Thumbnails,
     presents: Presents,
     logins: RateLimit<(String, String)>,
-    proofs: Proofs,
+    proofs: Begun<Awaited>,
+    registrations: Begun<Registration>,
     polls: Slots<String>,
     connections: Connections,
     typing: Typing,
@@ -274,7 +277,8 @@ impl Server {
                 LOGIN_REFILL,
                 LOGIN_ADDRESSES,
             ),
-            proofs: Proofs::default(),
+            proofs: Begun::default(),
+            registrations: Begun::default(),
             polls: Slots::new(POLLS_PER_DEVICE, POLLS),
             connections: Connections::new(boot),
             typing: Typing::default(),

@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
 use serde::Deserialize;
@@ -28,33 +29,59 @@ use crate::net::Response;
 use crate::net::StatusCode;
 use crate::store::account::Account;
 
-/// Sessions in which a proof is awaited.
-#[derive(Default)]
-pub(super) struct Proofs(Mutex<HashMap<String, Awaited>>);
+/// Sessions that clients began and are to come back to, for a while. When there are too many, the oldest ends.
+pub(super) struct Begun<T>(Mutex<HashMap<String, (AppleTime, T)>>);
 
-/// What a proof is awaited for.
-#[derive(PartialEq, Eq)]
-struct Awaited {
-    account: Account,
-    purpose: String,
-    since: AppleTime,
+impl<T> Default for Begun<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
 }
 
-impl Proofs {
-    /// Begins a session. When there are too many, the oldest ends.
-    fn begin(&self, awaited: Awaited) -> Result<String, MatrixError> {
+impl<T> Begun<T> {
+    /// Begins a session; answers its id.
+    pub(super) fn begin(&self, what: T, now: AppleTime) -> Result<String, MatrixError> {
         let id = random_letters::<24>()?;
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.lock();
         if held.len() >= PROOFS {
-            let oldest = held.iter().min_by_key(|(_, awaited)| awaited.since);
+            let oldest = held.iter().min_by_key(|(_, (since, _))| *since);
             if let Some(oldest) = oldest.map(|(id, _)| id.clone()) {
                 held.remove(&oldest);
             }
         }
-        held.insert(id.clone(), awaited);
+        held.insert(id.clone(), (now, what));
         Ok(id)
     }
 
+    /// Looks at what a session was begun for, or changes it; `None` for no session.
+    pub(super) fn with<R>(
+        &self,
+        id: &str,
+        now: AppleTime,
+        look: impl FnOnce(&mut T) -> R,
+    ) -> Option<R> {
+        let mut held = self.lock();
+        held.retain(|_, (since, _)| since.plus(PROOF_AGE) > now);
+        held.get_mut(id).map(|(_, what)| look(what))
+    }
+
+    fn end(&self, id: &str) {
+        self.lock().remove(id);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, (AppleTime, T)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a proof is awaited for.
+#[derive(PartialEq, Eq)]
+pub(super) struct Awaited {
+    account: Account,
+    purpose: String,
+}
+
+impl Begun<Awaited> {
     /// Whether there is such a session, and it is for this.
     fn is_for(
         &self,
@@ -63,20 +90,15 @@ impl Proofs {
         purpose: &str,
         now: AppleTime,
     ) -> Result<bool, MatrixError> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.retain(|_, awaited| awaited.since.plus(PROOF_AGE) > now);
-        match held.get(id) {
+        let is_it =
+            |awaited: &mut Awaited| awaited.account == account && awaited.purpose == purpose;
+        match self.with(id, now, is_it) {
             None => Ok(false),
-            Some(awaited) if awaited.account == account && awaited.purpose == purpose => Ok(true),
-            Some(_) => Err(MatrixError::forbidden(
+            Some(true) => Ok(true),
+            Some(false) => Err(MatrixError::forbidden(
                 "this session was begun for something else",
             )),
         }
-    }
-
-    fn end(&self, id: &str) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.remove(id);
     }
 }
 
@@ -156,13 +178,12 @@ fn question(
     purpose: &str,
     error: Option<(Code, &str)>,
 ) -> Result<Response, MatrixError> {
-    let session = match begun {
-        Some(id) => id,
-        None => endpoint.proofs.begin(Awaited {
-            account,
-            purpose: purpose.to_owned(),
-            since: endpoint.clock.now(),
-        })?,
+    let session = if let Some(id) = begun {
+        id
+    } else {
+        let purpose = purpose.to_owned();
+        let awaited = Awaited { account, purpose };
+        endpoint.proofs.begin(awaited, endpoint.clock.now())?
     };
     let mut body = json!({
         "flows": [{ "stages": [PASSWORD] }],

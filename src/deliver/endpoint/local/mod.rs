@@ -80,6 +80,7 @@ pub(super) use directory::joined;
 pub use notices::NoticeKind;
 pub use notices::Notices;
 pub(super) use notices::speaker;
+pub(super) use register::Registration;
 pub(super) use register::SPEAKER;
 pub(super) use relations::Relations;
 pub(super) use sharing::Sharing;

@@ -1,5 +1,8 @@
 //! Accounts in conformance mode: made by anybody, closed by their owners (D27).
 //!
+//! A session of registering remembers what was asked first: a client may say no more than that it did the stage, and one
+//! that did not hear the answer gets the same user again.
+//!
 //! | request | |
 //! |---|---|
 //! | `POST /register` | a user after the stage `m.login.dummy`; no guests |
@@ -39,18 +42,40 @@ const DUMMY: &str = "m.login.dummy";
 /// The name by which footbridge itself speaks.
 pub(in crate::deliver::endpoint) const SPEAKER: &str = "footbridge";
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct Request {
     auth: Option<Dummy>,
     username: Option<String>,
     password: Option<String>,
     device_id: Option<String>,
     initial_device_display_name: Option<String>,
-    #[serde(default)]
-    inhibit_login: bool,
+    inhibit_login: Option<bool>,
 }
 
-#[derive(Deserialize)]
+/// What a session of registering is about.
+pub(in crate::deliver::endpoint) struct Registration {
+    asked: Request,
+    /// The account, once it is made.
+    made: Option<Account>,
+}
+
+impl Request {
+    /// With what was asked before in the place of what is not said again.
+    fn after(self, before: Self) -> Self {
+        Self {
+            auth: self.auth,
+            username: self.username.or(before.username),
+            password: self.password.or(before.password),
+            device_id: self.device_id.or(before.device_id),
+            initial_device_display_name: self
+                .initial_device_display_name
+                .or(before.initial_device_display_name),
+            inhibit_login: self.inhibit_login.or(before.inhibit_login),
+        }
+    }
+}
+
+#[derive(Clone, Deserialize)]
 struct Dummy {
     #[serde(rename = "type")]
     kind: Option<String>,
@@ -89,11 +114,24 @@ pub(super) fn available(endpoint: &Endpoint, call: &Call) -> Answer {
 
 /// `POST /_matrix/client/v3/register`.
 pub(super) fn register(endpoint: &Endpoint, call: &Call) -> Answer {
-    let request: Request = call.json()?;
+    let mut request: Request = call.json()?;
     match call.param("kind") {
         None | Some("user") => {}
         Some("guest") => return Err(MatrixError::forbidden("there are no guests here")),
         Some(_) => return Err(MatrixError::invalid("`kind` is `user` or `guest`")),
+    }
+    let auth = request.auth.clone();
+    let (session, stage) = auth.map_or((None, None), |auth| (auth.session, auth.kind));
+    let begun = session.as_deref().and_then(|id| {
+        let look = |held: &mut Registration| (held.asked.clone(), held.made);
+        endpoint.registrations.with(id, endpoint.clock.now(), look)
+    });
+    let session = session.filter(|_| begun.is_some());
+    if let Some((before, made)) = begun {
+        request = request.after(before);
+        if let (Some(account), Some(DUMMY)) = (made, stage.as_deref()) {
+            return welcome(endpoint, account, request);
+        }
     }
     let name = match &request.username {
         Some(name) => username(endpoint, name)?,
@@ -104,13 +142,23 @@ pub(super) fn register(endpoint: &Endpoint, call: &Call) -> Answer {
         let text = "a password is not empty";
         return Err(MatrixError::new(Code::WeakPassword, text));
     }
-    let stage = request.auth.as_ref().and_then(|auth| auth.kind.as_deref());
-    if stage != Some(DUMMY) {
-        return question(request.auth.as_ref(), stage);
+    if stage.as_deref() != Some(DUMMY) {
+        return question(endpoint, request, session, stage.is_some());
     }
     let missing = || MatrixError::new(Code::MissingParam, "`password` is missing");
-    let secret = SecretText::new(request.password.ok_or_else(missing)?);
-    let hash = password::hash(&secret).map_err(|error| {
+    let secret = request.password.clone().ok_or_else(missing)?;
+    let account = make(endpoint, name, secret)?;
+    if let Some(id) = session {
+        let now = endpoint.clock.now();
+        let done = |held: &mut Registration| held.made = Some(account);
+        endpoint.registrations.with(&id, now, done);
+    }
+    welcome(endpoint, account, request)
+}
+
+/// Makes an account.
+fn make(endpoint: &Endpoint, name: String, secret: String) -> Result<Account, MatrixError> {
+    let hash = password::hash(&SecretText::new(secret)).map_err(|error| {
         tracing::error!(%error, "a password could not be hashed");
         MatrixError::new(Code::Unknown, "the password could not be hashed")
     })?;
@@ -119,7 +167,7 @@ pub(super) fn register(endpoint: &Endpoint, call: &Call) -> Answer {
         password: hash,
         created: endpoint.clock.now(),
     };
-    let account = endpoint.write(move |transaction| {
+    endpoint.write(move |transaction| {
         for number in 1..=CONFORMANCE_ACCOUNTS {
             match transaction.user(Account(number))? {
                 None => {
@@ -135,8 +183,12 @@ pub(super) fn register(endpoint: &Endpoint, call: &Call) -> Answer {
         }
         let text = format!("there are {CONFORMANCE_ACCOUNTS} accounts already");
         Ok(Err(MatrixError::forbidden(text)))
-    })??;
-    if request.inhibit_login {
+    })?
+}
+
+/// Tells who made an account which it is, and logs them in unless they do not want that.
+fn welcome(endpoint: &Endpoint, account: Account, request: Request) -> Answer {
+    if request.inhibit_login == Some(true) {
         return json(&json!({
             "user_id": endpoint.user_of(account)?,
             "home_server": endpoint.settings.account.server().as_str(),
@@ -147,10 +199,21 @@ pub(super) fn register(endpoint: &Endpoint, call: &Call) -> Answer {
 }
 
 /// What a client is to do first.
-fn question(auth: Option<&Dummy>, stage: Option<&str>) -> Answer {
-    let session = match auth.and_then(|auth| auth.session.clone()) {
-        Some(session) => session,
-        None => random_letters::<24>()?,
+fn question(
+    endpoint: &Endpoint,
+    request: Request,
+    session: Option<String>,
+    is_tried: bool,
+) -> Answer {
+    let session = if let Some(session) = session {
+        session
+    } else {
+        let registration = Registration {
+            asked: request,
+            made: None,
+        };
+        let now = endpoint.clock.now();
+        endpoint.registrations.begin(registration, now)?
     };
     let mut question = json!({
         "flows": [{ "stages": [DUMMY] }],
@@ -158,7 +221,7 @@ fn question(auth: Option<&Dummy>, stage: Option<&str>) -> Answer {
         "session": session,
         "completed": [],
     });
-    if stage.is_some() {
+    if is_tried {
         set(&mut question, "errcode", Code::Unrecognized.as_str());
         set(&mut question, "error", "the one stage is `m.login.dummy`");
     }
@@ -185,19 +248,15 @@ pub(super) fn deactivate(endpoint: &Endpoint, call: &Call) -> Answer {
     if let Some(question) = uia::ask(endpoint, call, request.auth.as_ref(), "deactivate")? {
         return Ok(question);
     }
-    let devices = endpoint.store.snapshot()?.devices(account)?;
-    endpoint.write(move |transaction| {
+    let devices = endpoint.devices_of(account)?;
+    endpoint.log_out_and(account, devices, move |transaction| {
         if let Some(mut user) = transaction.user(account)? {
             // No password has this hash.
             user.password.clear();
             transaction.put_user(account, &user)?;
         }
-        for (device, _) in &devices {
-            transaction.remove_device(account, device)?;
-        }
         Ok(())
     })?;
-    endpoint.sessions.forget();
     json(&json!({ "id_server_unbind_result": "success" }))
 }
 

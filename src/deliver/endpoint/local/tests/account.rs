@@ -78,6 +78,39 @@ async fn a_name_can_be_one_and_is_nobody_elses() {
 }
 
 #[tokio::test]
+async fn a_session_remembers_what_was_asked_and_whom_it_made() {
+    let world = World::conformance();
+    for asked in [
+        json!({"password": SECRET}),
+        json!({"username": "bob", "password": SECRET}),
+    ] {
+        let (_, question) = ask(&world, asked).await;
+        let stage = json!({"auth": {"type": DUMMY, "session": question["session"]}});
+
+        let (status, first) = ask(&world, stage.clone()).await;
+        let (_, again) = ask(&world, stage.clone()).await;
+        world.pass(std::time::Duration::from_hours(1));
+        let (late, _) = ask(&world, stage).await;
+
+        assert_eq!((status, late), (200, 400));
+        assert_eq!(first["user_id"], again["user_id"]);
+        assert_ne!(first["access_token"], again["access_token"]);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_text_is_no_json() {
+    let world = World::conformance();
+    let request = crate::net::Request::new(Method::POST, "/_matrix/client/v3/register");
+
+    let reply = world
+        .send(request.with_body(&b"{\"x\": \"\x81\"}"[..]))
+        .await;
+
+    assert_eq!(reply.refusal(), (400, "M_NOT_JSON"));
+}
+
+#[tokio::test]
 async fn what_makes_no_account_is_refused() {
     let stage = Stage::new().await;
     let world = &stage.world;
