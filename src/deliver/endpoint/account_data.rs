@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Map;
 use serde_json::Value;
+use serde_json::json;
 use serde_json::value::RawValue;
 use serde_json::value::to_raw_value;
 
@@ -34,6 +35,7 @@ use crate::deliver::endpoint::error::MatrixError;
 use crate::deliver::endpoint::present::Present;
 use crate::deliver::endpoint::push_rules;
 use crate::deliver::endpoint::push_rules::PUSH_RULES;
+use crate::deliver::endpoint::receipts::FULLY_READ;
 use crate::deliver::endpoint::rooms::Room;
 use crate::deliver::endpoint::route::Route;
 use crate::net::Method;
@@ -253,7 +255,7 @@ fn content(call: &Call) -> Result<Opaque, MatrixError> {
 
 /// Refuses types that are written in other ways.
 fn may_be_set(kind: &str) -> Result<(), MatrixError> {
-    if kind == PUSH_RULES || kind == "m.fully_read" || kind.starts_with(OURS) {
+    if kind == PUSH_RULES || kind == FULLY_READ || kind.starts_with(OURS) {
         let text = format!("`{kind}` cannot be set as account data");
         let refused = MatrixError::new(Code::BadJson, text);
         return Err(refused.with_status(StatusCode::METHOD_NOT_ALLOWED));
@@ -331,8 +333,29 @@ fn show_of_room(endpoint: &Endpoint, call: &Call) -> Answer {
     let kind = call.segment("type");
     let snapshot = endpoint.store.snapshot()?;
     let conversation = conversation(endpoint, &snapshot, call)?;
+    if kind == FULLY_READ {
+        let event_id = fully_read(endpoint, &snapshot, account, conversation)?;
+        return json(&json!({ "event_id": event_id.ok_or_else(unset)? }));
+    }
     let held = snapshot.account_data(account, Some(conversation), kind)?;
     Ok(found(&served(kind, held)?))
+}
+
+/// The event of `m.fully_read`, which is made of receipts.
+fn fully_read(
+    endpoint: &Endpoint,
+    snapshot: &Snapshot,
+    account: Account,
+    conversation: RowId,
+) -> Result<Option<String>, StoreError> {
+    let present = endpoint.present(snapshot)?;
+    if let Some(room) = present.rooms.of(conversation) {
+        let view = endpoint.view(snapshot, &present, room)?;
+        return view.fully_read_now(account);
+    }
+    let mut receipts = snapshot.receipts(account, conversation)?.into_iter();
+    let said = receipts.find(|held| held.kind == FULLY_READ);
+    Ok(said.map(|held| held.receipt.event_id))
 }
 
 /// `PUT /_matrix/client/v3/user/{user}/rooms/{room}/account_data/{type}`.

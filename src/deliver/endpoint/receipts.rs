@@ -297,6 +297,17 @@ impl View<'_> {
         Ok(seen.pop_last().map(|(_, seen)| seen))
     }
 
+    /// The event of `m.fully_read` now.
+    pub(super) fn fully_read_now(&self, account: Account) -> Result<Option<String>, StoreError> {
+        let read = self.read();
+        let last = match read {
+            Some(read) => self.last_until(read.time, read.row)?,
+            None => None,
+        };
+        let read_id = last.map(|event| self.room.id.event_id(&event.key));
+        self.fully_read(account, read, read_id)
+    }
+
     /// What a client said, or the archive if it knows of more.
     fn fully_read(
         &self,
