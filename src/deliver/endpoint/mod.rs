@@ -404,11 +404,14 @@ impl Endpoint {
             Some(local) => local,
             None => match self.router.route(&request.method, &request.path) {
                 Routed::Found(route, captures) => (route.clone(), captures),
-                Routed::NotFound => return Err(unrecognized(StatusCode::NOT_FOUND)),
-                Routed::MethodNotAllowed(methods) => {
-                    let refused = unrecognized(StatusCode::METHOD_NOT_ALLOWED).into_response();
-                    return Ok(refused.with_text(header::ALLOW, &allow(&methods)));
+                Routed::NotFound => {
+                    let methods = self.local.methods(&request.method, &request.path);
+                    if methods.is_empty() {
+                        return Err(unrecognized(StatusCode::NOT_FOUND));
+                    }
+                    return Ok(no_method(&methods));
                 }
+                Routed::MethodNotAllowed(methods) => return Ok(no_method(&methods)),
                 Routed::Malformed(error) => return Err(MatrixError::invalid(error.to_string())),
             },
         };
@@ -553,6 +556,12 @@ impl Endpoint {
 /// There is no such endpoint.
 fn unrecognized(status: StatusCode) -> MatrixError {
     MatrixError::new(Code::Unrecognized, "there is no such endpoint here").with_status(status)
+}
+
+/// There is such an endpoint, for other methods.
+fn no_method(methods: &[Method]) -> Response {
+    let refused = unrecognized(StatusCode::METHOD_NOT_ALLOWED).into_response();
+    refused.with_text(header::ALLOW, &allow(methods))
 }
 
 fn take(

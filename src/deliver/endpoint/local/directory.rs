@@ -272,11 +272,12 @@ pub(super) fn search_users(endpoint: &Endpoint, call: &Call) -> Answer {
     for room in LocalRoom::all(&snapshot)? {
         let state = room.state(NOW)?;
         let is_open = state.join_rule() == "public" || state.visibility() == "world_readable";
-        if is_open || state.is_joined(&own) {
-            users.extend(state.joined().map(str::to_owned));
-        }
+        let is_shared = state.is_joined(&own);
+        let shown = state
+            .joined()
+            .filter(|user| is_open || is_shared && *user != own);
+        users.extend(shown.map(str::to_owned));
     }
-    users.remove(&own);
     let term = search.search_term.trim().to_lowercase();
     let mut results = Vec::new();
     for user in users {

@@ -98,6 +98,7 @@ fn of_rooms() -> Vec<Route> {
         Route::new(M::POST, "/rooms/{room}/ban", member::ban),
         Route::new(M::POST, "/rooms/{room}/unban", member::unban),
         Route::new(M::PUT, "/rooms/{room}/send/{type}/{txn}", send::send),
+        Route::new(M::POST, "/rooms/{room}/send/{type}", send::send),
         Route::new(M::PUT, "/rooms/{room}/redact/{event}/{txn}", send::redact),
         Route::new(M::POST, "/rooms/{room}/redact/{event}", send::redact),
         Route::new(M::PUT, "/rooms/{room}/state/{type}", send::state),
@@ -210,6 +211,19 @@ impl LocalRoutes {
                 None => false,
             };
         Ok(is_ours.then(|| (route.clone(), captures)))
+    }
+}
+
+impl LocalRoutes {
+    /// The methods of a path that is this module's alone, where it is not there for a method.
+    pub(super) fn methods(&self, method: &Method, path: &Result<Path, TargetError>) -> Vec<Method> {
+        match self.routes.route(method, path) {
+            Routed::MethodNotAllowed(methods) if self.is_conformance => methods,
+            Routed::MethodNotAllowed(_)
+            | Routed::Found(..)
+            | Routed::NotFound
+            | Routed::Malformed(_) => Vec::new(),
+        }
     }
 }
 

@@ -109,7 +109,8 @@ impl Asked<'_> {
     }
 }
 
-/// `GET /_matrix/client/v3/rooms/{room}/messages`.
+/// `GET /_matrix/client/v3/rooms/{room}/messages`. A page with events has a token behind it, for what may come or may be
+/// seen later; one that has neither says that there is no more.
 pub(super) fn messages(endpoint: &Endpoint, call: &Call) -> Answer {
     let direction = direction(call)?;
     let limit = limit(call)?;
@@ -128,14 +129,11 @@ pub(super) fn messages(endpoint: &Endpoint, call: &Call) -> Answer {
             "start": call.param("from").map_or_else(|| token_before(from), str::to_owned),
             "chunk": asked.list(&page.events)?,
         });
-        let behind_last = || {
-            let last = page.events.last()?;
-            Some(match direction {
-                Direction::Forward => token_behind(last.at),
-                Direction::Backward => token_before(last.at),
-            })
-        };
-        if let Some(end) = page.next.map(token_before).or_else(behind_last) {
+        let last = page.events.last().map(|event| match direction {
+            Direction::Forward => token_behind(event.at),
+            Direction::Backward => token_before(event.at),
+        });
+        if let Some(end) = page.next.map(token_before).or(last) {
             set(&mut answer, "end", end);
         }
         if filter.lazy_load_members {
@@ -302,8 +300,13 @@ pub(super) fn members(endpoint: &Endpoint, call: &Call) -> Answer {
     let (wanted, unwanted) = (call.param("membership"), call.param("not_membership"));
     endpoint.in_local(call, |asked| {
         let horizon = asked.horizon()?;
+        // A room begins with its creation and its creator: before them there is nobody, but a sync's first token is there.
+        let mut beginning = asked.room.walk(Bound::Unbounded, Direction::Forward);
+        let beginning = beginning.nth(1).transpose()?;
+        let beginning = beginning.map_or(BEGINNING, |event| event.at);
         let as_of = at.map_or(horizon, |at| {
-            ChangeNumber(at.0.saturating_sub(1)).min(horizon)
+            let before = ChangeNumber(at.0.saturating_sub(1));
+            before.max(beginning).min(horizon)
         });
         let state = asked.room.state(as_of)?;
         let reader = asked.reader();
@@ -318,7 +321,8 @@ pub(super) fn members(endpoint: &Endpoint, call: &Call) -> Answer {
     })
 }
 
-/// Who is in a room, with the names and pictures that they have there.
+/// Who is in a room, with the names and pictures that they have there. What somebody has not is null: some clients insist
+/// on every member.
 fn shown_members(state: &State) -> Map<String, Value> {
     let members = state.members(Membership::Join);
     let shown = members.filter_map(|event| {
@@ -327,9 +331,8 @@ fn shown_members(state: &State) -> Map<String, Value> {
             ("display_name", "displayname"),
             ("avatar_url", "avatar_url"),
         ] {
-            if let Some(value) = event.content.get(from).filter(|value| value.is_string()) {
-                member.insert(name.to_owned(), value.clone());
-            }
+            let value = event.content.get(from).filter(|value| value.is_string());
+            member.insert(name.to_owned(), value.cloned().unwrap_or_default());
         }
         Some((event.state_key.clone()?, Value::Object(member)))
     });

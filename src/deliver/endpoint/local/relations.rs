@@ -165,6 +165,7 @@ pub(super) fn list(endpoint: &Endpoint, call: &Call) -> Answer {
     let (rel_type, kind) = (call.captures.get("rel_type"), call.captures.get("type"));
     let recurses = call.param("recurse") == Some("true");
     let from = call.param("from").map(place_of_token).transpose()?;
+    let to = call.param("to").map(place_of_token).transpose()?;
     endpoint.in_local(call, |asked| {
         asked.horizon()?;
         let parent = asked.event(call.segment("event"))?;
@@ -175,12 +176,13 @@ pub(super) fn list(endpoint: &Endpoint, call: &Call) -> Answer {
         if direction == Direction::Backward {
             children.reverse();
         }
-        if let Some(from) = from {
-            children.retain(|child| match direction {
-                Direction::Forward => child.at >= from,
-                Direction::Backward => child.at < from,
-            });
-        }
+        let (start, end) = match direction {
+            Direction::Forward => (from, to),
+            Direction::Backward => (to, from),
+        };
+        children.retain(|child| {
+            start.is_none_or(|start| child.at >= start) && end.is_none_or(|end| child.at < end)
+        });
         let rest = children.split_off(children.len().min(limit));
         let mut answer = json!({ "chunk": asked.list(&children)? });
         if let (Some(next), false) = (children.last(), rest.is_empty()) {
@@ -232,9 +234,11 @@ pub(super) fn threads(endpoint: &Endpoint, call: &Call) -> Answer {
                 continue;
             };
             let event = asked.json(&root)?;
-            let has_written =
-                event.pointer("/unsigned/m.relations/m.thread/current_user_participated");
-            if is_own && has_written != Some(&Value::Bool(true)) {
+            // Where all that was said in it is redacted, or said by whom who asks ignores, there is no thread.
+            let Some(thread) = event.pointer("/unsigned/m.relations/m.thread") else {
+                continue;
+            };
+            if is_own && thread["current_user_participated"] != true {
                 continue;
             }
             if chunk.len() == limit {

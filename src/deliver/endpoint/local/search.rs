@@ -123,10 +123,11 @@ pub(super) fn search(endpoint: &Endpoint, call: &Call) -> Answer {
         .limit
         .and_then(|limit| usize::try_from(limit).ok());
     let limit = limit.unwrap_or(USUAL_RESULTS).clamp(1, SEARCH_RESULTS);
-    let rest = hits.split_off(hits.len().min(limit));
+    hits.truncate(limit);
+    // Whether a full page is the last one is not looked at: the next one tells.
     let next = hits
         .last()
-        .filter(|_| !rest.is_empty())
+        .filter(|_| hits.len() == limit)
         .map(|(_, event)| token_before(event.at));
     let results: Result<Vec<Value>, MatrixError> = hits
         .iter()

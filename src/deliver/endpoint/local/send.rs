@@ -2,7 +2,7 @@
 //!
 //! | request | |
 //! |---|---|
-//! | `PUT /rooms/{room}/send/{type}/{txn}` | once for each transaction of a device |
+//! | `PUT /rooms/{room}/send/{type}/{txn}`, `POST /rooms/{room}/send/{type}` | once for each transaction of a device |
 //! | `PUT /rooms/{room}/redact/{event}/{txn}`, `POST /rooms/{room}/redact/{event}` | own events, others' with the power for it |
 //! | `PUT /rooms/{room}/state/{type}[/{key}]` | |
 //! | `PUT /rooms/{room}/typing/{user}` | for who is in the room |
@@ -45,7 +45,15 @@ use crate::deliver::endpoint::typing::Notice;
 use crate::matrix::event::Content;
 use crate::store::account::NewReceipt;
 
-/// `PUT /_matrix/client/v3/rooms/{room}/send/{type}/{txn}`.
+/// Which of its requests this is, as the device says: where it does not, as scripts of long ago, one by itself.
+fn transaction(call: &Call) -> Result<String, MatrixError> {
+    match call.captures.get("txn") {
+        Some(txn) => Ok(txn.to_owned()),
+        None => random_letters::<24>(),
+    }
+}
+
+/// `PUT /_matrix/client/v3/rooms/{room}/send/{type}/{txn}`, `POST /.../send/{type}`.
 pub(super) fn send(endpoint: &Endpoint, call: &Call) -> Answer {
     let content: Content = call.json()?;
     let kind = call.segment("type");
@@ -59,7 +67,7 @@ pub(super) fn send(endpoint: &Endpoint, call: &Call) -> Answer {
     let session = call.session()?;
     let user = endpoint.user_of(session.account)?;
     let place = endpoint.place(call)?;
-    let txn = call.segment("txn").to_owned();
+    let txn = transaction(call)?;
     let draft = Draft {
         transaction: Some(Transaction::new(session, &txn)),
         ..Draft::said(kind, &user, content)
@@ -159,10 +167,7 @@ fn redact_event(endpoint: &Endpoint, call: &Call, target: &str, mut content: Con
         Ok(())
     })?;
     content.insert("redacts".to_owned(), target.clone().into());
-    let txn = match call.captures.get("txn") {
-        Some(txn) => txn.to_owned(),
-        None => random_letters::<24>()?,
-    };
+    let txn = transaction(call)?;
     let draft = Draft {
         transaction: Some(Transaction::new(session, &txn)),
         redacts: Some(target),

@@ -274,7 +274,7 @@ async fn members_are_listed_by_how_they_belong() {
     let joined = get(&stage.world, &stage.ada, &at(&room, "joined_members")).await;
     assert_eq!(
         joined["joined"][&stage.bob.id],
-        json!({"display_name": "bob"})
+        json!({"display_name": "bob", "avatar_url": null})
     );
     assert_eq!(joined["joined"].as_object().unwrap().len(), 2);
 }

@@ -169,3 +169,37 @@ async fn what_belongs_to_an_event_is_paged() {
         404
     );
 }
+
+#[tokio::test]
+async fn what_belongs_to_an_event_is_asked_for_up_to_a_place() {
+    let stage = Stage::new().await;
+    let room = stage.party().await;
+    let root = stage.say(&stage.ada, &room, "root").await;
+    let reply = |text: &str| {
+        let relation = related("m.thread", &root);
+        json!({"msgtype": "m.text", "body": text, "m.relates_to": relation})
+    };
+    stage
+        .send(&stage.ada, &room, "m.room.message", reply("1"))
+        .await;
+    let place = next(&sync(&stage.world, &stage.ada, "").await);
+    let last = stage
+        .send(&stage.ada, &room, "m.room.message", reply("2"))
+        .await;
+    let path = format!("/_matrix/client/v1/rooms/{room}/relations/{root}/m.thread?to={place}&dir=");
+
+    let before = get(&stage.world, &stage.bob, &format!("{path}f")).await;
+    let after = get(&stage.world, &stage.bob, &format!("{path}b")).await;
+
+    assert_eq!(texts(&before["chunk"]), ["1"]);
+    assert_eq!(texts(&after["chunk"]), ["2"]);
+    let threads = format!("/_matrix/client/v1/rooms/{room}/threads");
+    let held = get(&stage.world, &stage.bob, &threads).await;
+    assert_eq!(held["chunk"].as_array().unwrap().len(), 1);
+    for reply in [before["chunk"][0]["event_id"].as_str().unwrap(), &last] {
+        let path = format!("/rooms/{room}/redact/{reply}");
+        post(&stage.world, &stage.ada, &path, json!({})).await;
+    }
+    let none = get(&stage.world, &stage.bob, &threads).await;
+    assert_eq!(none["chunk"], json!([]));
+}

@@ -66,8 +66,8 @@ async fn a_room_begins_in_the_order_of_the_specification() {
     assert_eq!(types(&page["chunk"]), expected);
     let end = page["end"].as_str().unwrap();
     let path = format!("/rooms/{room}/messages?dir=f&from={end}");
-    let empty = get(&stage.world, &stage.ada, &path).await;
-    assert_eq!((&empty["chunk"], empty.get("end")), (&json!([]), None));
+    let behind = get(&stage.world, &stage.ada, &path).await;
+    assert_eq!((&behind["chunk"], behind.get("end")), (&json!([]), None));
 }
 
 #[tokio::test]
@@ -375,4 +375,42 @@ async fn tags_and_data_of_a_room_are_the_users_own() {
     assert_eq!(types(events), ["m.tag", "m.test"]);
     let others = sync(&stage.world, &stage.cleo, &before).await;
     assert_eq!(others["rooms"]["join"], json!({}));
+}
+
+#[tokio::test]
+async fn a_message_can_be_sent_without_a_transaction() {
+    let stage = Stage::new().await;
+    let room = stage.party().await;
+    let path = format!("/rooms/{room}/send/m.room.message");
+    let body = json!({"msgtype": "m.text", "body": "x"});
+
+    let first = post(&stage.world, &stage.bob, &path, body.clone()).await;
+    let second = post(&stage.world, &stage.bob, &path, body).await;
+
+    assert_ne!(first["event_id"], second["event_id"]);
+    let path = format!("/directory/list/room/{room}");
+    let wrong = stage
+        .refused(&stage.bob, Method::DELETE, &path, Value::Null)
+        .await;
+    assert_eq!(wrong, (405, "M_UNRECOGNIZED".to_owned()));
+}
+
+#[tokio::test]
+async fn who_is_in_a_room_for_everybody_finds_themselves() {
+    let stage = Stage::new().await;
+    let secret = stage.room(json!({})).await;
+    let search = json!({"search_term": "ada"});
+    let find = async || {
+        let path = "/user_directory/search";
+        let found = post(&stage.world, &stage.ada, path, search.clone()).await;
+        found["results"].as_array().unwrap().len()
+    };
+
+    let alone = find().await;
+    let rule = json!({"join_rule": "public"});
+    stage
+        .set(&stage.ada, &secret, "m.room.join_rules", "", rule)
+        .await;
+
+    assert_eq!((alone, find().await), (0, 1));
 }
