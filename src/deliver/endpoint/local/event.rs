@@ -11,6 +11,8 @@ use serde_json::json;
 use crate::base::ids::ChangeNumber;
 use crate::deliver::endpoint::error::Code;
 use crate::deliver::endpoint::error::MatrixError;
+use crate::deliver::endpoint::local::eyes::Eyes;
+use crate::deliver::endpoint::local::state::Membership;
 use crate::deliver::endpoint::session::Session;
 use crate::matrix::event::Content;
 use crate::matrix::event::kept;
@@ -201,6 +203,7 @@ impl fmt::Debug for Event {
 pub(super) struct Reader<'a> {
     pub(super) session: &'a Session,
     pub(super) room: &'a str,
+    pub(super) eyes: &'a Eyes,
     /// Milliseconds since 1970.
     pub(super) now: i64,
     /// Whether the room is told by what stands around the event.
@@ -259,6 +262,12 @@ impl Event {
         let mut unsigned = Map::new();
         let age = reader.now.saturating_sub(self.origin_server_ts).max(0);
         unsigned.insert("age".to_owned(), age.into());
+        // A redaction within what it redacted has no place of its own.
+        if self.at > ChangeNumber::default() {
+            let membership = reader.eyes.membership(self.at);
+            let membership = membership.unwrap_or(Membership::Leave).as_str();
+            unsigned.insert("membership".to_owned(), membership.into());
+        }
         let own = self.transaction.as_ref();
         if let Some(own) = own.filter(|own| own.is_of(reader.session)) {
             unsigned.insert("transaction_id".to_owned(), own.id.clone().into());

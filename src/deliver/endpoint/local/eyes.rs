@@ -1,6 +1,8 @@
 //! What somebody sees of a room: `m.room.history_visibility` and when they were in it, as a pure function.
 //!
-//! Source: `[mx v1.12] Room History Visibility`.
+//! Source: `[mx v1.12] Room History Visibility, Ignoring Users`.
+
+use std::collections::BTreeSet;
 
 use crate::base::ids::ChangeNumber;
 use crate::deliver::endpoint::local::event::Event;
@@ -39,6 +41,8 @@ pub(super) struct Eyes {
     pub(super) memberships: Vec<(ChangeNumber, Option<Membership>)>,
     /// What history was visible, since when, in order.
     pub(super) visibilities: Vec<(ChangeNumber, Visibility)>,
+    /// Whom they do not want to hear, by user id.
+    pub(super) ignored: BTreeSet<String>,
 }
 
 impl Eyes {
@@ -98,8 +102,18 @@ impl Eyes {
         None
     }
 
+    /// Whether they do not want to hear who wrote an event. State is for everybody, whoever wrote it.
+    pub(super) fn ignore(&self, event: &Event) -> bool {
+        event.state_key.is_none()
+            && event.sender != self.user
+            && self.ignored.contains(&event.sender)
+    }
+
     /// Whether they see an event.
     pub(super) fn see(&self, event: &Event) -> bool {
+        if self.ignore(event) {
+            return false;
+        }
         // Of their own coming and going they are told in any case.
         if event.is_state(MEMBER, &self.user) {
             return true;

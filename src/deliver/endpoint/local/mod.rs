@@ -47,6 +47,7 @@ mod tests;
 mod unread;
 mod write;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -57,6 +58,7 @@ use crate::deliver::endpoint::call::Call;
 use crate::deliver::endpoint::error::Code;
 use crate::deliver::endpoint::error::MatrixError;
 use crate::deliver::endpoint::local::event::Event;
+use crate::deliver::endpoint::local::event::MEMBER;
 use crate::deliver::endpoint::local::event::Reader;
 use crate::deliver::endpoint::local::eyes::Eyes;
 use crate::deliver::endpoint::local::room::LocalRoom;
@@ -74,6 +76,7 @@ use crate::net::target::Path;
 use crate::net::target::TargetError;
 use crate::store::Snapshot;
 use crate::store::StoreError;
+use crate::store::account::Account;
 use crate::store::value::RoomOrigin;
 
 pub(super) use directory::joined;
@@ -263,7 +266,8 @@ impl Endpoint {
         let room = LocalRoom::open(snapshot, id)?;
         let room = room.ok_or_else(|| MatrixError::forbidden("you are not in that room"))?;
         let user = self.user_of(session.account)?;
-        let eyes = room.eyes(&user)?;
+        let mut eyes = room.eyes(&user)?;
+        eyes.ignored = ignored(snapshot, session.account)?;
         Ok(Asked {
             endpoint: self,
             session,
@@ -275,7 +279,25 @@ impl Endpoint {
     }
 }
 
+/// Whom an account does not want to hear (`[mx v1.12] Ignoring Users`).
+fn ignored(snapshot: &Snapshot, account: Account) -> Result<BTreeSet<String>, StoreError> {
+    let held = snapshot.account_data(account, None, "m.ignored_user_list")?;
+    let list = held.and_then(|held| serde_json::from_slice::<Value>(&held.body.0).ok());
+    let users = list.as_ref().and_then(|list| list.get("ignored_users"));
+    let users = users.and_then(Value::as_object).into_iter().flatten();
+    Ok(users.map(|(user, _)| user.clone()).collect())
+}
+
 impl Asked<'_> {
+    /// Whether who asks is invited by somebody whom they do not want to hear.
+    fn is_invited_in_vain(&self) -> Result<bool, StoreError> {
+        if self.eyes.ignored.is_empty() || self.eyes.now() != Some(Membership::Invite) {
+            return Ok(false);
+        }
+        let own = self.room.piece(MEMBER, &self.user, NOW)?;
+        Ok(own.is_some_and(|own| self.eyes.ignored.contains(&own.sender)))
+    }
+
     /// Refuses who is not in the room.
     fn joined(&self) -> Result<(), MatrixError> {
         if self.eyes.now() == Some(Membership::Join) {
@@ -304,6 +326,7 @@ impl Asked<'_> {
         Reader {
             session: self.session,
             room: &self.room.id,
+            eyes: &self.eyes,
             now: self.now,
             is_in_room: false,
         }

@@ -1,6 +1,7 @@
 //! A local room as of a snapshot: its events in the order in which they came, its state at any of them, and what one user
 //! sees of it.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use crate::base::ids::ChangeNumber;
@@ -132,12 +133,13 @@ impl<'s> LocalRoom<'s> {
         Ok(event.as_ref().and_then(Membership::of))
     }
 
-    /// What a user sees.
+    /// What a user sees who ignores nobody.
     pub(super) fn eyes(&self, user: &str) -> Result<Eyes, StoreError> {
         let mut eyes = Eyes {
             user: user.to_owned(),
             memberships: Vec::new(),
             visibilities: Vec::new(),
+            ignored: BTreeSet::new(),
         };
         for version in self.snapshot.room_state_versions(self.row, MEMBER, user)? {
             let event = self.at(version.change)?;

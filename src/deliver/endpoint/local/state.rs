@@ -27,12 +27,18 @@ impl Membership {
     }
 
     pub(super) fn parse(text: &str) -> Option<Self> {
-        match text {
-            "join" => Some(Self::Join),
-            "invite" => Some(Self::Invite),
-            "leave" => Some(Self::Leave),
-            "ban" => Some(Self::Ban),
-            _ => None,
+        let all = [Self::Join, Self::Invite, Self::Leave, Self::Ban];
+        all.into_iter()
+            .find(|membership| membership.as_str() == text)
+    }
+
+    /// As a member event says it.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Join => "join",
+            Self::Invite => "invite",
+            Self::Leave => "leave",
+            Self::Ban => "ban",
         }
     }
 }

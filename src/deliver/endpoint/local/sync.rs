@@ -93,7 +93,7 @@ pub(in crate::deliver::endpoint) fn parts(question: &Question<'_>) -> Result<Par
                     parts.join.insert(id, block);
                 }
             }
-            Some(Membership::Invite) if is_since => {
+            Some(Membership::Invite) if is_since && !asked.is_invited_in_vain()? => {
                 parts.invite.insert(id, invited(&asked)?);
             }
             Some(Membership::Leave | Membership::Ban) => {
@@ -150,7 +150,8 @@ impl Question<'_> {
                 break;
             }
             // What is not seen in between may have changed the state: it comes as the state before what is newer.
-            if !stretch.events.is_empty() && !asked.eyes.see(&event) {
+            let is_ignored = asked.eyes.ignore(&event);
+            if !stretch.events.is_empty() && !is_ignored && !asked.eyes.see(&event) {
                 stretch.limited = true;
                 break;
             }
@@ -245,11 +246,9 @@ impl Question<'_> {
         set(&mut block, "ephemeral", json!({ "events": ephemeral }));
         set(&mut block, "account_data", json!({ "events": data }));
         let unread = if self.filter.timeline.unread_thread_notifications {
-            set(
-                &mut block,
-                "unread_thread_notifications",
-                counts.threads_json(),
-            );
+            if let Some(threads) = counts.threads_json() {
+                set(&mut block, "unread_thread_notifications", threads);
+            }
             counts.main
         } else {
             counts.all()

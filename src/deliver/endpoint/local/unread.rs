@@ -73,11 +73,13 @@ impl Counts {
         })
     }
 
-    pub(super) fn threads_json(&self) -> Value {
+    /// By the roots of threads; `None` where all of them are read, which clients take as just that.
+    pub(super) fn threads_json(&self) -> Option<Value> {
         let threads = self.threads.iter();
-        threads
+        let threads: Value = threads
             .map(|(root, count)| (root.clone(), count.json()))
-            .collect()
+            .collect();
+        Some(threads).filter(|_| !self.threads.is_empty())
     }
 }
 

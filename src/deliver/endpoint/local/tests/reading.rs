@@ -216,6 +216,8 @@ async fn threads_are_counted_apart_where_that_is_asked_for() {
     .await;
     let read = sync_with(&stage.world, &stage.bob, "", &filter).await;
     assert_eq!(counts(&read), (Some(1), None));
+    let block = &read["rooms"]["join"][&room];
+    assert_eq!(block.get("unread_thread_notifications"), None);
     let path = receipt(&room, "m.read", &reply);
     let wrong = stage
         .refused(&stage.bob, Method::POST, &path, json!({"thread_id": ""}))
@@ -256,4 +258,102 @@ async fn who_types_is_seen_until_they_stop() {
         .refused(&stage.cleo, Method::PUT, &path(&stage.cleo), body)
         .await;
     assert_eq!(stranger.0, 403);
+}
+
+#[tokio::test]
+async fn how_far_everything_is_read_can_be_asked_for() {
+    let stage = Stage::new().await;
+    let room = stage.party().await;
+    let said = stage.say(&stage.ada, &room, "x").await;
+    let data = format!(
+        "/user/{}/rooms/{room}/account_data/m.fully_read",
+        stage.bob.id
+    );
+    let before = stage
+        .refused(&stage.bob, Method::GET, &data, Value::Null)
+        .await;
+
+    let path = receipt(&room, "m.fully_read", &said);
+    post(&stage.world, &stage.bob, &path, json!({})).await;
+
+    assert_eq!(before.0, 404);
+    let now = get(&stage.world, &stage.bob, &data).await;
+    assert_eq!(now, json!({"event_id": said}));
+}
+
+#[tokio::test]
+async fn who_is_ignored_is_not_heard_and_invites_nobody() {
+    let stage = Stage::new().await;
+    let room = stage.party().await;
+    let path = format!("/user/{}/account_data/m.ignored_user_list", stage.cleo.id);
+    let list = json!({"ignored_users": {stage.bob.id.as_str(): {}}});
+    put(&stage.world, &stage.cleo, &path, list).await;
+    let before = next(&sync(&stage.world, &stage.cleo, "").await);
+
+    stage.say(&stage.ada, &room, "heard").await;
+    stage.say(&stage.bob, &room, "not heard").await;
+    let topic = json!({"name": "Bob"});
+    stage.set(&stage.ada, &room, "m.room.name", "", topic).await;
+    let secret = json!({"invite": [stage.cleo.id]});
+    post(&stage.world, &stage.bob, "/createRoom", secret.clone()).await;
+    let ada = post(&stage.world, &stage.ada, "/createRoom", secret).await;
+
+    for since in [before.as_str(), ""] {
+        let answer = sync(&stage.world, &stage.cleo, since).await;
+        let timeline = &answer["rooms"]["join"][&room]["timeline"];
+        assert_eq!(texts(&timeline["events"]), ["heard"]);
+        assert_eq!(timeline["limited"], false);
+        let invited = answer["rooms"]["invite"].as_object().unwrap();
+        let invited: Vec<&String> = invited.keys().collect();
+        assert_eq!(invited, [ada["room_id"].as_str().unwrap()]);
+    }
+}
+
+#[tokio::test]
+async fn an_event_tells_how_its_reader_belonged_to_the_room() {
+    let stage = Stage::new().await;
+    let room = stage.room(json!({"preset": "public_chat"})).await;
+    stage.say(&stage.ada, &room, "before").await;
+    post(
+        &stage.world,
+        &stage.bob,
+        &format!("/join/{room}"),
+        json!({}),
+    )
+    .await;
+    stage.say(&stage.ada, &room, "after").await;
+
+    let answer = sync(&stage.world, &stage.bob, "").await;
+
+    let events = &answer["rooms"]["join"][&room]["timeline"]["events"];
+    let events = events.as_array().unwrap().iter().rev().take(3);
+    let memberships: Vec<&Value> = events
+        .map(|event| &event["unsigned"]["membership"])
+        .collect();
+    assert_eq!(memberships, ["join", "join", "leave"]);
+}
+
+#[tokio::test]
+async fn members_of_the_beginning_are_who_began_it() {
+    let stage = Stage::new().await;
+    let room = stage.room(json!({"preset": "public_chat"})).await;
+    let answer = sync(&stage.world, &stage.ada, "").await;
+    let first = &answer["rooms"]["join"][&room]["timeline"]["prev_batch"];
+    let path = format!("/rooms/{room}/members?at={}", first.as_str().unwrap());
+    post(
+        &stage.world,
+        &stage.bob,
+        &format!("/join/{room}"),
+        json!({}),
+    )
+    .await;
+
+    let members = get(&stage.world, &stage.ada, &path).await;
+
+    assert_eq!(members["chunk"].as_array().unwrap().len(), 1);
+    assert_eq!(members["chunk"][0]["state_key"], stage.ada.id);
+    let path = format!("/rooms/{room}/joined_members");
+    let joined = get(&stage.world, &stage.ada, &path).await;
+    let bob = json!({"display_name": "bob", "avatar_url": null});
+    assert_eq!(joined["joined"][&stage.bob.id], bob);
 }
