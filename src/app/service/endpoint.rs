@@ -6,7 +6,10 @@ use crate::app::media::FetchedFiles;
 use crate::app::media::SourceFiles;
 use crate::app::service::Service;
 use crate::app::service::status_json;
+use crate::app::settings::Key;
+use crate::app::settings::Origin;
 use crate::deliver::endpoint::EndpointError;
+use crate::deliver::endpoint::LegacyMedia;
 use crate::deliver::endpoint::MediaFiles;
 use crate::deliver::endpoint::Notices;
 use crate::deliver::endpoint::Server;
@@ -49,6 +52,11 @@ pub(super) fn endpoint(
         .allowed_origins
         .clone_from(&configured.allowed_origins);
     settings.legacy_media = service.settings.legacy_media;
+    let is_chosen = service.settings.origin(Key::LegacyMedia) != Origin::Default;
+    if service.conformance && !is_chosen {
+        // Suites ask as clients of all announced versions do, and there is nothing of anybody's to see.
+        settings.legacy_media = LegacyMedia::Loopback;
+    }
     settings.conformance = service.conformance;
     let store = service.archive.store().clone();
     let server = Server::new(store, service.archive.shared_clock(), settings)?;

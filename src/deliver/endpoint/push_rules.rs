@@ -65,9 +65,15 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(Method::GET, "/pushrules/", show_all),
         Route::new(Method::GET, "/pushrules/{scope}/", show_scope),
         Route::new(Method::GET, "/pushrules/{scope}/{kind}/", show_kind),
-        Route::new(Method::GET, "/pushrules", without_slash),
-        Route::new(Method::GET, "/pushrules/{scope}", without_slash),
-        Route::new(Method::GET, "/pushrules/{scope}/{kind}", without_slash),
+        Route::new(Method::GET, "/pushrules", incomplete),
+        Route::new(Method::GET, "/pushrules/{scope}", incomplete),
+        Route::new(Method::GET, "/pushrules/{scope}/{kind}", incomplete),
+        Route::new(Method::PUT, "/pushrules", incomplete),
+        Route::new(Method::PUT, "/pushrules/", incomplete),
+        Route::new(Method::PUT, "/pushrules/{scope}", incomplete),
+        Route::new(Method::PUT, "/pushrules/{scope}/", incomplete),
+        Route::new(Method::PUT, "/pushrules/{scope}/{kind}", incomplete),
+        Route::new(Method::PUT, "/pushrules/{scope}/{kind}/", incomplete),
         Route::new(Method::GET, rule, show),
         Route::new(Method::PUT, rule, put),
         Route::new(Method::DELETE, rule, remove),
@@ -110,7 +116,9 @@ impl Rules {
                 Self(global)
             }
             Err(error) => {
-                tracing::warn!(%error, "kept push rules could not be read");
+                // The error itself may quote what a person wrote.
+                let column = error.column();
+                tracing::warn!(column, "kept push rules could not be read");
                 Self(defaults)
             }
         }
@@ -237,9 +245,9 @@ fn show_kind(endpoint: &Endpoint, call: &Call) -> Answer {
     json(&rules(endpoint, call)?.get(call.segment("kind")))
 }
 
-/// The same paths without their slash name nothing.
-fn without_slash(_endpoint: &Endpoint, _call: &Call) -> Answer {
-    let refused = MatrixError::new(Code::Unrecognized, "the path ends with a slash");
+/// To read, the same paths end with a slash; to write, a path names a rule.
+fn incomplete(_endpoint: &Endpoint, _call: &Call) -> Answer {
+    let refused = MatrixError::new(Code::Unrecognized, "that path names no rules");
     Err(refused.with_status(StatusCode::BAD_REQUEST))
 }
 
@@ -476,6 +484,10 @@ mod tests {
             ("/pushrules/global/override/.m.rule.master/other", 400),
         ] {
             assert_eq!(world.get(path).await.status, status, "{path}");
+        }
+        for path in ["/pushrules", "/pushrules/global/", "/pushrules/global/room"] {
+            let reply = world.put(path, json!({"actions": []})).await;
+            assert_eq!(reply.refusal(), (400, "M_UNRECOGNIZED"), "{path}");
         }
     }
 
