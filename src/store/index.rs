@@ -18,6 +18,7 @@ use crate::store::search::merge;
 use crate::store::search::merge_candidates;
 use crate::store::search::read_blocks;
 use crate::store::transaction::Transaction;
+use crate::store::value::StoredMessage;
 
 /// Kinds that a search can be narrowed to.
 pub mod kind {
@@ -89,6 +90,21 @@ fn kinds(message: &Message) -> impl Iterator<Item = &'static str> {
     ]
     .into_iter()
     .filter_map(|(kind, holds)| holds.then_some(kind))
+}
+
+/// Whether a message has terms, so that a search can find it.
+pub(super) fn is_searchable(stored: &StoredMessage) -> bool {
+    let message = &stored.message;
+    match &message.kind {
+        Kind::Tapback(_) => false,
+        Kind::Announcement(_) => true,
+        Kind::Message { .. } => {
+            // Its files are in rows of their own.
+            matches!(message.author, Author::Other(_))
+                || !stored.attachments.is_empty()
+                || kinds(message).next().is_some()
+        }
+    }
 }
 
 /// The terms of a message, its files in it.

@@ -19,10 +19,10 @@ use crate::store::attachments::NO_MESSAGE;
 use crate::store::cloud::shelves;
 use crate::store::db;
 use crate::store::error::StoreError;
+use crate::store::index::is_searchable;
 use crate::store::messages::timeline;
 use crate::store::pages;
 use crate::store::prepared::Outline;
-use crate::store::search;
 use crate::store::snapshot::Snapshot;
 use crate::store::value::ChangeEntry;
 use crate::store::value::Failure;
@@ -63,8 +63,17 @@ pub(super) struct Verification<'s> {
     guid_rows: u64,
     parked: u64,
     quarantined: u64,
+    /// Every message, by its row.
+    pub(super) indexed: Vec<Indexed>,
     next_row: u64,
     pub(super) next_change: u64,
+}
+
+/// A message, as far as the search index goes.
+pub(super) struct Indexed {
+    pub(super) row: u64,
+    /// Whether a search must find it, and no list of the index has led to it so far.
+    pub(super) is_due: bool,
 }
 
 impl Store {
@@ -118,6 +127,7 @@ impl Snapshot {
             guid_rows: 0,
             parked: 0,
             quarantined: 0,
+            indexed: Vec::new(),
             next_row: counter("next_row")?,
             next_change: counter("next_change")?,
         };
@@ -128,7 +138,7 @@ impl Snapshot {
             if done % 4_096 == 0 {
                 progress(done, total);
             }
-            if check.findings.len() >= ENOUGH {
+            if check.has_enough() {
                 return Ok(check.findings);
             }
         }
@@ -169,6 +179,11 @@ impl Verification<'_> {
         });
     }
 
+    /// Whether so much was found that no more is collected.
+    pub(super) fn has_enough(&self) -> bool {
+        self.findings.len() >= ENOUGH
+    }
+
     /// The value of a row, or a finding.
     pub(super) fn decode<V: Stored>(
         &mut self,
@@ -194,6 +209,10 @@ impl Verification<'_> {
         let Some(stored) = self.decode::<StoredMessage>("messages", row, bytes) else {
             return Ok(());
         };
+        self.indexed.push(Indexed {
+            row: row.0,
+            is_due: is_searchable(&stored),
+        });
         let within = stored.first_change..=stored.last_change;
         let marked = stored.marks.iter().map(|mark| mark.change);
         let are_within = marked
@@ -381,6 +400,7 @@ impl Verification<'_> {
 
     fn records(&mut self) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
+        let mut with_fingerprints = 0;
         for entry in self.snapshot.tables.records()?.iter().map_err(failed)? {
             let (key, bytes) = entry.map_err(failed)?;
             let (row, source) = key.value();
@@ -388,6 +408,7 @@ impl Verification<'_> {
                 self.cloud_record(key.value(), bytes.value())?;
                 continue;
             }
+            with_fingerprints += 1;
             self.decode::<StoredRecord>("records", format!("{row}/{source}"), bytes.value());
             if self
                 .snapshot
@@ -409,9 +430,18 @@ impl Verification<'_> {
             {
                 self.find("fingerprints", row, "missing for a record");
             }
-            if self.findings.len() >= ENOUGH {
-                break;
+            if self.has_enough() {
+                return Ok(());
             }
+        }
+        let held = self.snapshot.tables.fingerprints()?.len();
+        let held = held.map_err(failed)?;
+        if held != with_fingerprints {
+            self.find(
+                "fingerprints",
+                "all",
+                format!("{held} rows, the records make {with_fingerprints}"),
+            );
         }
         Ok(())
     }
@@ -419,14 +449,25 @@ impl Verification<'_> {
     fn conversations(&mut self) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
         let tables = &self.snapshot.tables;
+        let mut united = BTreeSet::new();
         for entry in tables.conversations()?.iter().map_err(failed)? {
             let (row, bytes) = entry.map_err(failed)?;
-            self.decode::<StoredConversation>("conversations", row.value(), bytes.value());
+            let row = row.value();
+            let held = self.decode::<StoredConversation>("conversations", row, bytes.value());
+            if held.is_some_and(|held| held.united_into.is_some()) {
+                united.insert(row);
+            }
         }
         for entry in tables.aliases()?.iter().map_err(failed)? {
             let row = entry.map_err(failed)?.1.value();
             if !self.conversations.contains(&RowId(row)) {
                 self.find("aliases", row, "leads to a conversation that is missing");
+            } else if united.contains(&row) {
+                self.find(
+                    "aliases",
+                    row,
+                    "leads to a conversation that is another one now",
+                );
             }
         }
         for entry in tables.chats()?.iter().map_err(failed)? {
@@ -564,34 +605,6 @@ impl Verification<'_> {
         }
         Ok(())
     }
-
-    fn search(&mut self) -> Result<(), StoreError> {
-        let failed = |error| StoreError::from_redb("reading", error);
-        let tables = &self.snapshot.tables;
-        for entry in tables.search_terms()?.iter().map_err(failed)? {
-            let (key, bytes) = entry.map_err(failed)?;
-            let block = key.value().0;
-            if tables
-                .search_blocks()?
-                .get(block)
-                .map_err(failed)?
-                .is_none()
-            {
-                self.find("search_blocks", block, "missing for a term");
-            }
-            match search::decode_postings(bytes.value()) {
-                Ok(rows) if rows.last().is_some_and(|last| *last >= self.next_row) => {
-                    self.find("search_terms", block, "leads to a message that is missing");
-                }
-                Ok(_) => {}
-                Err(error) => self.find("search_terms", block, error.to_string()),
-            }
-            if self.findings.len() >= ENOUGH {
-                break;
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -621,16 +634,19 @@ mod tests {
     use crate::store::Store;
     use crate::store::StoreError;
     use crate::store::Transaction;
+    use crate::store::transaction::Tables;
 
-    #[test]
-    fn a_message_in_a_conversation_that_is_missing_is_found() {
+    /// A store that holds one message.
+    fn store() -> Store {
         let store = Store::in_memory(Arc::new(SystemClock)).unwrap();
         let ann = Handle::from_normal("tel:+15550100001".to_owned());
         let key = ConversationKey::direct(&ann);
         let alias = Alias::key(&key);
         let guid = Guid::parse("1A2B3C4D-0001-4002-8003-000000000001").unwrap();
-        let mut message = Message::new(guid, Kind::Message { about: None }, Author::Owner);
+        let author = Author::Other(ann.clone());
+        let mut message = Message::new(guid, Kind::Message { about: None }, author);
         message.times.sent = Some(AppleTime::from_nanos(1));
+        message.subject = Some("dinner".to_owned());
         let change = MessageChange {
             message,
             placement: Placement {
@@ -658,25 +674,89 @@ mod tests {
             messages: vec![Preparer::default().prepare(change, 1).unwrap()],
             ..Page::default()
         };
-        let write = |work: &mut dyn FnMut(&mut Transaction<'_>) -> Result<(), StoreError>| {
-            store.write(|transaction| work(transaction)).unwrap();
-        };
         let mut page = Some(page);
-        write(&mut |transaction| transaction.apply(page.take().unwrap(), SourceKind::ChatDb, 1));
-        let sound = store.verify(|_, _| {}).unwrap();
+        let apply = |transaction: &mut Transaction<'_>| {
+            transaction.apply(page.take().unwrap(), SourceKind::ChatDb, 1)
+        };
+        store.write(apply).unwrap();
+        store
+    }
 
-        write(&mut |transaction| {
-            let conversations = &mut transaction.tables.conversations;
-            conversations.retain(|_, _| false).unwrap();
+    /// What is found, as `table: what`, after tables were spoiled.
+    fn found_after(spoil: impl FnOnce(&mut Tables<'_>)) -> Vec<String> {
+        let store = store();
+        assert_eq!(store.verify(|_, _| {}).unwrap(), []);
+        let mut spoil = Some(spoil);
+        let spoiling = |transaction: &mut Transaction<'_>| -> Result<(), StoreError> {
+            spoil.take().unwrap()(&mut transaction.tables);
             Ok(())
+        };
+        store.write(spoiling).unwrap();
+        let found = store.verify(|_, _| {}).unwrap();
+        found
+            .into_iter()
+            .map(|finding| format!("{}: {}", finding.table, finding.what))
+            .collect()
+    }
+
+    #[test]
+    fn a_message_in_a_conversation_that_is_missing_is_found() {
+        let found = found_after(|tables| tables.conversations.retain(|_, _| false).unwrap());
+
+        let is_it = |what: &String| what.starts_with("conversations: missing, message");
+        assert!(found.iter().any(is_it), "{found:?}");
+    }
+
+    #[test]
+    fn a_fingerprint_without_a_record_is_found() {
+        let found = found_after(|tables| {
+            tables.fingerprints.insert((999, 16), 1).unwrap();
         });
 
-        assert_eq!(sound, []);
-        let found = store.verify(|_, _| {}).unwrap();
-        assert!(
-            found.iter().any(|finding| finding.table == "conversations"
-                && finding.what.starts_with("missing, message")),
-            "{found:?}"
+        assert_eq!(found, ["fingerprints: 2 rows, the records make 1"]);
+    }
+
+    #[test]
+    fn a_message_that_no_search_leads_to_is_found() {
+        let found = found_after(|tables| {
+            tables.search_terms.retain(|_, _| false).unwrap();
+            tables.search_blocks.retain(|_, _| false).unwrap();
+        });
+
+        assert_eq!(found, ["search_terms: no list leads to this message"]);
+    }
+
+    #[test]
+    fn a_list_that_a_block_lost_is_found() {
+        let found = found_after(|tables| {
+            let mut is_first = true;
+            let others = |_: (u32, &str), _: &[u8]| !std::mem::take(&mut is_first);
+            tables.search_terms.retain(others).unwrap();
+        });
+
+        assert_eq!(
+            found,
+            ["search_blocks: its lists do not have as many rows as it says"]
+        );
+    }
+
+    #[test]
+    fn a_list_that_leads_to_no_message_is_found() {
+        let found = found_after(|tables| {
+            // The rows 7 and 8; the block says what it held before.
+            tables
+                .search_terms
+                .insert((0, "x"), [7_u8, 1].as_slice())
+                .unwrap();
+        });
+
+        assert_eq!(
+            found,
+            [
+                "search_terms: leads to a message that is missing",
+                "search_terms: has rows that its block has not",
+                "search_blocks: its lists do not have as many rows as it says",
+            ]
         );
     }
 }

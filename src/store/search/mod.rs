@@ -44,6 +44,7 @@ mod snippet;
 mod term;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod words;
 
 use redb::CursorError;
