@@ -41,15 +41,35 @@ pub struct Part {
     pub limit: Option<usize>,
 }
 
-/// A conversation and its messages, oldest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// A conversation, and where its messages are: each is read when it is asked for.
 pub struct Shown {
     /// The conversation.
     pub conversation: Listed,
     /// Whether earlier messages were left out.
     pub more: bool,
-    /// The messages.
-    pub entries: Vec<Entry>,
+    snapshot: Snapshot,
+    people: People,
+    places: Vec<Place>,
+}
+
+impl Shown {
+    /// The messages, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// An item is an error when the archive cannot be read.
+    pub fn entries(&self) -> impl Iterator<Item = Result<Entry, AppError>> {
+        let reader = Reader {
+            snapshot: &self.snapshot,
+            people: &self.people,
+        };
+        let read = move |place: &Place| -> Result<Option<Entry>, AppError> {
+            let stored = reader.snapshot.whole_message(place.row)?;
+            let is_shown = stored.duplicate_of.is_none();
+            Ok(is_shown.then(|| reader.entry(&stored)).transpose()?)
+        };
+        self.places.iter().map(read).filter_map(Result::transpose)
+    }
 }
 
 /// One message with what belongs to it.
@@ -107,21 +127,12 @@ impl Archive {
         let row = find_conversation(&snapshot, &people, conversation)?;
         let rows = shown_with(&snapshot, row)?;
         let (places, more) = places(&snapshot, &rows, part)?;
-        let reader = Reader {
-            snapshot: &snapshot,
-            people: &people,
-        };
-        let mut entries = Vec::new();
-        for place in places {
-            let stored = snapshot.whole_message(place.row)?;
-            if !matches!(stored.message.kind, Kind::Tapback(_)) && stored.duplicate_of.is_none() {
-                entries.push(reader.entry(&stored)?);
-            }
-        }
         Ok(Shown {
             conversation: listed(&snapshot, &people, &rows)?,
             more,
-            entries,
+            snapshot,
+            people,
+            places,
         })
     }
 }

@@ -16,23 +16,28 @@ pub(crate) fn run(args: &ShowArgs, session: &mut Session<'_>) -> Result<Exit, Fa
         limit: (args.limit > 0).then_some(args.limit),
     };
     let shown = session.archive()?.show(&args.conversation, part)?;
-    if session.json {
-        for entry in &shown.entries {
-            session.print_json(entry)?;
-        }
-    } else {
-        let mut chat = Chat::new(Calendar::system(), session.screen().columns);
-        let mut out = String::new();
+    let mut chat = Chat::new(Calendar::system(), session.screen().columns);
+    let mut out = String::new();
+    if !session.json {
         chat.begin(&mut out, &shown.conversation);
-        for entry in &shown.entries {
-            chat.add(&mut out, entry);
-            session.out.write_all(out.as_bytes())?;
-            out.clear();
-        }
         session.out.write_all(out.as_bytes())?;
     }
+    let mut is_empty = true;
+    for entry in shown.entries() {
+        let entry = entry?;
+        is_empty = false;
+        if session.json {
+            session.print_json(&entry)?;
+        } else {
+            out.clear();
+            chat.add(&mut out, &entry);
+            session.out.write_all(out.as_bytes())?;
+        }
+    }
     session.out.flush()?;
-    if shown.more {
+    if is_empty {
+        session.note("there is no message in it of that time");
+    } else if shown.more {
         session.note("earlier messages are left out; `--limit 0` shows all, `--until` goes back");
     }
     Ok(Exit::Done)
