@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::Serialize;
+use serde::de::IgnoredAny;
 use sha1::Digest;
 use sha1::Sha1;
 
@@ -67,9 +68,12 @@ impl Session {
     /// # Errors
     /// [`SessionError`], without anything of what the file holds.
     pub fn decode(json: &[u8]) -> Result<Self, SessionError> {
-        serde_json::from_slice(json).map_err(|error| SessionError::Json {
-            line: error.line(),
-            column: error.column(),
+        serde_json::from_slice(json).map_err(|error| match missing(json) {
+            Some(member) => SessionError::Missing { member },
+            None => SessionError::Json {
+                line: error.line(),
+                column: error.column(),
+            },
         })
     }
 
@@ -289,10 +293,11 @@ impl Keychain {
     /// Reads the items.
     pub fn read(items: &[KeychainItem]) -> Self {
         let mut keychain = Self::default();
-        for item in items {
+        for (number, item) in (1..).zip(items) {
             if let Err(error) = keychain.add(item) {
                 let name = item.labl.clone().or_else(|| item.acct.clone());
-                keychain.unreadable.push((name.unwrap_or_default(), error));
+                let name = name.unwrap_or_else(|| format!("item {number}"));
+                keychain.unreadable.push((name, error));
             }
         }
         keychain
@@ -337,6 +342,15 @@ impl Keychain {
     }
 }
 
+/// The first member that a session needs and an object has not; `None` too for what is no object.
+fn missing(json: &[u8]) -> Option<&'static str> {
+    let members: BTreeMap<String, IgnoredAny> = serde_json::from_slice(json).ok()?;
+    let needed = ["dsid", "mme_auth_token", "cloudkit_token", "items"];
+    needed
+        .into_iter()
+        .find(|member| !members.contains_key(*member))
+}
+
 /// The bytes of hexadecimal digits.
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits = text.trim().as_bytes().chunks(2);
@@ -351,7 +365,13 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 /// Why a session file could not be read. Nothing of the file is in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SessionError {
-    /// It is no JSON, or a member is missing or of another type.
+    /// It is an object without what every session needs.
+    #[error("the member `{member}` is missing")]
+    Missing {
+        /// The member.
+        member: &'static str,
+    },
+    /// It is no JSON, or a member is of another type.
     #[error("expected a session at line {line}, column {column}")]
     Json {
         /// The line, from 1.
@@ -446,6 +466,21 @@ mod tests {
         let keychain = Keychain::read(&held.items);
         assert_eq!(keychain.boundary().unwrap().expose(), &[0x22; 32]);
         assert_eq!(held.merge(later).unwrap(), Merged::default());
+    }
+
+    #[test]
+    fn a_member_that_is_missing_is_named() {
+        let json = |text: &str| Session::decode(text.as_bytes()).map(|_session| ());
+
+        assert_eq!(json("{}"), Err(SessionError::Missing { member: "dsid" }));
+        let others = r#"{"dsid": "1", "mme_auth_token": "a", "cloudkit_token": "b"}"#;
+        assert_eq!(json(others), Err(SessionError::Missing { member: "items" }));
+        let typed = r#"{"dsid": 1, "mme_auth_token": "a", "cloudkit_token": "b", "items": []}"#;
+        let at = SessionError::Json {
+            line: 1,
+            column: 10,
+        };
+        assert_eq!(json(typed), Err(at));
     }
 
     #[test]

@@ -85,6 +85,9 @@ fn told(imported: &Imported) -> Vec<String> {
     for unreadable in &imported.unreadable {
         lines.push(format!("not readable, and left aside: {unreadable}"));
     }
+    if imported.items == 0 {
+        lines.push("it has no keys: messages stay sealed until an import brings them".to_owned());
+    }
     if imported.handles == 0 {
         lines.push("it names no address of yours; those in the messages will do".to_owned());
     }
@@ -94,7 +97,10 @@ fn told(imported: &Imported) -> Vec<String> {
 fn status(session: &mut Session<'_>) -> Result<Exit, Failure> {
     let status = session.archive()?.cloud_status()?;
     if session.json {
-        session.print_json(&status)?;
+        match &status {
+            Some(status) => session.print_json(status)?,
+            None => session.print_json(&serde_json::json!({ "imported": null }))?,
+        }
         return Ok(Exit::Done);
     }
     let Some(status) = status else {
@@ -190,6 +196,10 @@ fn sync(session: &mut Session<'_>) -> Result<Exit, Failure> {
 
 fn forget(session: &mut Session<'_>) -> Result<Exit, Failure> {
     let was_there = session.own_archive()?.forget_session()?;
+    if session.json {
+        session.print_json(&serde_json::json!({ "forgotten": was_there }))?;
+        return Ok(Exit::Done);
+    }
     let said = if was_there {
         "the session is forgotten; what was read stays"
     } else {
