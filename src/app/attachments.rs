@@ -61,7 +61,7 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// When the archive cannot be read or written.
+    /// [`AppError::NoAttachment`]; when the archive cannot be read or written.
     pub fn retry_attachments(&self, guid: Option<&str>) -> Result<u64, AppError> {
         let Some(text) = guid else {
             return Ok(assets::retry_all(self.store())?);
@@ -71,9 +71,9 @@ impl Archive {
             Some(guid) => snapshot.attachment_with(&guid)?,
             None => None,
         };
-        let Some(row) = row else {
-            return Ok(0);
-        };
+        let row = row.ok_or_else(|| AppError::NoAttachment {
+            wanted: text.to_owned(),
+        })?;
         let mut count = 0;
         self.store().write::<AppError>(|tx| {
             count = u64::from(tx.retry_file(row)?);

@@ -1,5 +1,6 @@
 //! The list of conversations, and the one that a person means.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
@@ -10,6 +11,7 @@ use crate::app::Archive;
 use crate::app::people::region;
 use crate::base::ids::Handle;
 use crate::base::ids::RowId;
+use crate::base::numbers::counted;
 use crate::base::time::AppleTime;
 use crate::model::conversation::Alias;
 use crate::model::conversation::ConversationKind;
@@ -242,26 +244,31 @@ pub(crate) fn find_conversation(
     for rows in shown(snapshot, true)? {
         let Some(row) = rows.first() else { continue };
         let conversation = snapshot.conversation(*row)?.conversation;
-        let title = people.title(&conversation);
-        let folded_title = title.to_lowercase();
-        if folded_title == folded {
-            exact.push((*row, conversation.key.to_string(), title));
-        } else if folded_title.contains(&folded) {
-            partial.push((*row, conversation.key.to_string(), title));
+        let title = people.title(&conversation).to_lowercase();
+        if title == folded {
+            exact.push(rows);
+        } else if title.contains(&folded) {
+            partial.push(rows);
         }
     }
     let found = if exact.is_empty() { partial } else { exact };
-    match found.as_slice() {
-        [] => Err(none()),
-        [(row, ..)] => Ok(*row),
-        _several => Err(AppError::SeveralConversations {
-            wanted: wanted.to_owned(),
-            among: found
-                .into_iter()
-                .map(|(_, key, title)| (key, title))
-                .collect(),
-        }),
+    if let [rows] = found.as_slice() {
+        return rows.first().copied().ok_or_else(none);
     }
+    if found.is_empty() {
+        return Err(none());
+    }
+    let among = found.iter().map(|rows| listed(snapshot, people, rows));
+    let mut among = among.collect::<Result<Vec<Listed>, StoreError>>()?;
+    among.sort_by_key(|listed| Reverse(listed.last));
+    let choice = |listed: Listed| {
+        let messages = counted(listed.messages, "message");
+        (listed.key, format!("{}, {messages}", listed.title))
+    };
+    Err(AppError::SeveralConversations {
+        wanted: wanted.to_owned(),
+        among: among.into_iter().map(choice).collect(),
+    })
 }
 
 /// The conversations that are shown together with one: itself, and the other DMs of the same person (ID-30). The one

@@ -81,8 +81,10 @@ pub enum DecodeError {
 impl Explain for DecodeError {
     fn class(&self) -> Class {
         match self {
-            Self::Read { .. } => Class::Owner,
-            Self::TooLarge { .. } => Class::Usage,
+            Self::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Class::Owner
+            }
+            Self::Read { .. } | Self::TooLarge { .. } => Class::Usage,
             Self::Blob { source, .. } => source.class(),
         }
     }

@@ -26,8 +26,8 @@ use crate::store::value::StoredCloudRecord;
 use crate::store::value::StoredMessage;
 use crate::store::value::StoredRecord;
 
-/// Messages that a text may lead to.
-const FROM_TEXT: usize = 5;
+/// Messages that a text may lead to: the newest ones.
+pub const FROM_TEXT: usize = 5;
 
 /// Everything the archive knows about where a message is.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -49,8 +49,14 @@ impl Wanted<'_> {
     ///
     /// # Errors
     ///
-    /// [`AppError::Argument`] for a country that is none.
+    /// [`AppError::Argument`] for a country that is none, and for attachments that are in no folder.
     pub(crate) fn options(&self) -> Result<ingest::Options, AppError> {
+        if let Some(folder) = self.attachments.filter(|folder| !folder.is_dir()) {
+            return Err(AppError::Argument {
+                value: folder.display().to_string(),
+                expected: "a folder",
+            });
+        }
         let mut pace = Pace::IMPORT;
         if let Some(rows) = self.commit_rows {
             pace.rows = rows;
@@ -68,8 +74,8 @@ impl Wanted<'_> {
     ///
     /// As [`Archive::import`] at its beginning.
     pub fn check(&self) -> Result<(), AppError> {
-        self.region()?;
-        ChatDb::open(self.locations()).map_err(ingest::IngestError::from)?;
+        let options = self.options()?;
+        ChatDb::open(options.locations).map_err(ingest::IngestError::from)?;
         Ok(())
     }
 }
@@ -79,7 +85,8 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// [`AppError::Argument`] for a country that is none; otherwise as [`ingest::import`].
+    /// [`AppError::Argument`] for a country that is none, and for attachments that are in no folder; otherwise as
+    /// [`ingest::import`].
     pub fn import(
         &self,
         wanted: &Wanted<'_>,

@@ -33,6 +33,7 @@ use crate::app::cloudkit::PassError;
 use crate::apple::session::SessionError;
 use crate::base::error::Class;
 use crate::base::error::Explain;
+use crate::base::ids::ChangeNumber;
 use crate::base::password::PasswordError;
 use crate::ingest::IngestError;
 use crate::net::ListenError;
@@ -130,8 +131,22 @@ pub enum AppError {
     SeveralConversations {
         /// What was asked for.
         wanted: String,
-        /// Their keys and titles.
+        /// Their keys, and their titles with what tells them apart, the newest first.
         among: Vec<(String, String)>,
+    },
+    /// No attachment has that GUID.
+    #[error("no attachment has the GUID `{wanted}`")]
+    NoAttachment {
+        /// What was asked for.
+        wanted: String,
+    },
+    /// An export was to go on from a change that never was.
+    #[error("the archive's last change is {last}, there is no change {asked} to go on from")]
+    NoChange {
+        /// The change.
+        asked: ChangeNumber,
+        /// The last one that there is.
+        last: ChangeNumber,
     },
     /// Nobody goes by that name or address.
     #[error("the archive knows nobody by `{wanted}`")]
@@ -195,7 +210,9 @@ impl Explain for AppError {
             Self::Store(error) => error.class(),
             Self::Open { source, .. } => source.class(),
             Self::Ingest(error) => error.class(),
-            Self::File { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            Self::File { source, .. } | Self::Unread { source, .. }
+                if source.kind() == io::ErrorKind::PermissionDenied =>
+            {
                 Class::Owner
             }
             Self::File { source, .. } if is_no_folder(source) => Class::Usage,
@@ -213,6 +230,8 @@ impl Explain for AppError {
             | Self::Precious { .. }
             | Self::NoConversation { .. }
             | Self::SeveralConversations { .. }
+            | Self::NoAttachment { .. }
+            | Self::NoChange { .. }
             | Self::Nobody { .. }
             | Self::Query { .. }
             | Self::Argument { .. }
@@ -254,6 +273,10 @@ impl Explain for AppError {
                 "`footbridge conversations` lists them; a name, a part of one, an address or a key will do"
             }
             Self::SeveralConversations { among, .. } => return Some(choices(among)),
+            Self::NoAttachment { .. } => "`footbridge attachments list` lists them",
+            Self::NoChange { .. } => {
+                "the number is of another archive, or of this one before it was restored: export without `--after`"
+            }
             Self::Nobody { .. } => "`footbridge list-handles` lists everyone; `me` is you",
             Self::Query { .. } => {
                 "words are searched together, \"a phrase\" in quotes as it stands, and `begin*` by its beginning"

@@ -223,7 +223,7 @@ pub struct ImportArgs {
     /// At most so many messages in one commit [default: 200000].
     ///
     /// An interrupted import goes on after its last commit: with fewer, less is read again and all takes longer.
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = parse_rows)]
     pub commit_rows: Option<NonZeroUsize>,
 }
 
@@ -231,8 +231,7 @@ pub struct ImportArgs {
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// About so many messages.
-    #[arg(long, value_name = "NUMBER", default_value_t = 3000,
-          value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 3000, value_parser = parse_demo_messages)]
     pub messages: u64,
 
     /// Let things go wrong on purpose: everything still arrives, or says why not.
@@ -316,7 +315,7 @@ pub struct ShowArgs {
     pub until: Option<When>,
 
     /// At most so many messages, the latest ones; 0 shows all.
-    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = parse_limit)]
     pub limit: usize,
 }
 
@@ -348,7 +347,7 @@ pub struct SearchArgs {
     pub kind: Option<SearchKind>,
 
     /// At most so many messages, the latest ones; 0 shows all.
-    #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = parse_limit)]
     pub limit: usize,
 }
 
@@ -510,6 +509,24 @@ fn blob_kinds() -> impl TypedValueParser<Value = BlobKind> {
         .try_map(|name| name.parse::<BlobKind>())
 }
 
-fn parse_change(text: &str) -> Result<ChangeNumber, std::num::ParseIntError> {
-    text.parse().map(ChangeNumber)
+fn parse_change(text: &str) -> Result<ChangeNumber, &'static str> {
+    let number = text.parse().map(ChangeNumber);
+    number.map_err(|_no_number| "expected the number with which an export ended")
+}
+
+fn parse_limit(text: &str) -> Result<usize, &'static str> {
+    text.parse()
+        .map_err(|_no_number| "expected a whole number, or 0 for all")
+}
+
+fn parse_rows(text: &str) -> Result<NonZeroUsize, &'static str> {
+    text.parse()
+        .map_err(|_no_number| "expected a whole number from 1 on")
+}
+
+fn parse_demo_messages(text: &str) -> Result<u64, &'static str> {
+    let number = text.parse().ok();
+    number
+        .filter(|number| (1..=10_000_000).contains(number))
+        .ok_or("expected a whole number from 1 to 10,000,000")
 }

@@ -109,7 +109,7 @@ impl AttachmentState {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Held { .. } | Self::Wanted => None,
-            Self::Missing(Missing::NoPath) => Some("the database names no file"),
+            Self::Missing(Missing::NoPath) => Some("no file is named for it"),
             Self::Missing(Missing::NotFound) => Some("no file at its path"),
             Self::Missing(Missing::Outside) => Some("its path leads out of the Messages folders"),
             Self::Missing(Missing::NotAFile) => Some("not a regular file"),

@@ -163,11 +163,10 @@ pub(super) fn publish(finished: &Path, path: &Path) -> io::Result<()> {
 
 /// Removes a file that is of no use any more, if it is there.
 pub(super) fn discard(unfinished: &Path) {
-    match fs::remove_file(unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            tracing::warn!(%error, "unfinished file not removed");
-        }
-        Ok(()) | Err(_) => {}
+    if let Err(error) = fs::remove_file(unfinished)
+        && unfinished.symlink_metadata().is_ok()
+    {
+        tracing::warn!(%error, "unfinished file not removed");
     }
 }
 

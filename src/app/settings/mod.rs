@@ -28,7 +28,7 @@ use crate::app::config::Platform;
 use crate::app::settings::layers::Layers;
 use crate::app::settings::layers::Raw;
 use crate::app::settings::values::Reader;
-use crate::base::numbers::size;
+use crate::app::settings::values::written_size;
 use crate::source::cloudkit::Gateway;
 
 pub use crate::deliver::endpoint::LegacyMedia;
@@ -265,9 +265,9 @@ impl Settings {
                 Keep::Recent => "recent".to_owned(),
                 Keep::All => "all".to_owned(),
             }),
-            Key::MediaLimit => Some(size(self.fetch.limit_bytes)),
-            Key::MediaFreeFloor => Some(size(self.fetch.free_floor)),
-            Key::FreeFloor => self.free_floor.map(size),
+            Key::MediaLimit => Some(written_size(self.fetch.limit_bytes)),
+            Key::MediaFreeFloor => Some(written_size(self.fetch.free_floor)),
+            Key::FreeFloor => self.free_floor.map(written_size),
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::app::settings::Tls;
 use crate::app::settings::layers::Layers;
 use crate::app::settings::layers::Raw;
 use crate::app::settings::layers::Said;
+use crate::base::numbers::counted;
 use crate::ingest::assets;
 use crate::ingest::assets::Keep;
 use crate::model::region::Region;
@@ -298,22 +299,34 @@ fn region(text: &str) -> Option<String> {
     Region::parse(text).map(|region| region.country().to_owned())
 }
 
+/// The units of sizes, bytes.
+const UNITS: [(&str, u64); 8] = [
+    ("kB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+];
+
 /// A size in bytes: a whole number and a unit, with a space between or without.
 fn size(text: &str) -> Option<u64> {
     let end = text.find(|letter: char| !letter.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(end)?;
-    let unit: u64 = match unit.trim_start() {
-        "kB" => 1_000,
-        "MB" => 1_000_000,
-        "GB" => 1_000_000_000,
-        "TB" => 1_000_000_000_000,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        "TiB" => 1 << 40,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(unit)
+    let unit = unit.trim_start();
+    let (_, unit) = UNITS.iter().find(|(name, _)| *name == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(*unit)
+}
+
+/// A size as [`size`] reads it, in the largest unit of which it is a whole number: rounded it would be another size.
+pub(super) fn written_size(bytes: u64) -> String {
+    let whole = UNITS.iter().filter(|(_, unit)| bytes.is_multiple_of(*unit));
+    match whole.max_by_key(|(_, unit)| *unit) {
+        Some((name, unit)) => format!("{} {name}", bytes / unit),
+        None => counted(bytes, "byte"),
+    }
 }
 
 fn keep(text: &str) -> Option<Keep> {
@@ -381,6 +394,13 @@ fn origin(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_size_is_written_as_it_is_read() {
+        for written in ["3 kB", "5 GiB", "1536 MiB", "2 GB", "1 TB"] {
+            assert_eq!(super::written_size(super::size(written).unwrap()), written);
+        }
+    }
+
     #[test]
     fn a_size_has_a_unit() {
         let sizes = [

@@ -1,6 +1,7 @@
 //! `footbridge explain`.
 
 use crate::app::explain::Explained;
+use crate::app::explain::FROM_TEXT;
 use crate::cli::Session;
 use crate::cli::args::ExplainArgs;
 use crate::cli::days::Calendar;
@@ -25,6 +26,12 @@ pub(crate) fn run(args: &ExplainArgs, session: &mut Session<'_>) -> Result<Exit,
         }
         account(&mut out, explained, &calendar, columns);
         session.out.write_all(out.as_bytes())?;
+    }
+    session.out.flush()?;
+    if explained.len() >= FROM_TEXT {
+        session.note(&format!(
+            "the newest {FROM_TEXT} at most are explained; `footbridge search` finds all, a GUID names one"
+        ));
     }
     Ok(Exit::Done)
 }

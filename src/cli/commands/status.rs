@@ -107,9 +107,12 @@ fn rows(status: &Status) -> Vec<(&'static str, String)> {
         ));
     }
     for (source, state) in &status.sources {
-        let state = match *state {
-            "complete" => "read to its end",
-            _reading => "the import was interrupted, run `footbridge import` again",
+        let state = match (*source, *state) {
+            // Its zones are told of below, each for itself.
+            ("cloudkit", _) if status.cloud.is_some() => continue,
+            (_, "complete") => "read to its end",
+            ("cloudkit", _) => "not read to its end, and no session to go on with",
+            (_, _reading) => "the import was interrupted, run `footbridge import` again",
         };
         rows.push(("source", format!("{source}, {state}")));
     }

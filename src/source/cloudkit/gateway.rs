@@ -39,7 +39,8 @@ impl Gateway {
         let authority = parsed.authority().ok_or(GatewayError)?;
         let has_more = !matches!(parsed.path(), "" | "/") || parsed.query().is_some();
         let is_plain = parsed.scheme_str() == Some("http") && !authority.as_str().contains('@');
-        if has_more || !is_plain || !is_loopback(authority.host()) {
+        let has_port = authority.port().is_some();
+        if has_more || !is_plain || !has_port || !is_loopback(authority.host()) {
             return Err(GatewayError);
         }
         Ok(Self {
@@ -104,7 +105,7 @@ mod tests {
     fn only_this_computer_can_stand_for_icloud() {
         for (url, origin) in [
             ("http://127.0.0.1:80", "http://127.0.0.1:80"),
-            ("http://127.9.8.7", "http://127.9.8.7"),
+            ("http://127.9.8.7:1", "http://127.9.8.7:1"),
             ("http://[::1]:8080/", "http://[::1]:8080"),
             (
                 "http://[::ffff:127.0.0.1]:8080",
@@ -118,15 +119,16 @@ mod tests {
             );
         }
         for url in [
-            "https://127.0.0.1",
-            "http://192.0.2.1",
-            "http://gateway.icloud.com",
-            "http://localhost.example.org",
-            "http://127.0.0.1.example.org",
-            "http://127.0.0.1@example.org",
-            "http://user@127.0.0.1",
-            "http://127.0.0.1/path",
-            "http://127.0.0.1/?query",
+            "http://127.0.0.1",
+            "https://127.0.0.1:80",
+            "http://192.0.2.1:80",
+            "http://gateway.icloud.com:80",
+            "http://localhost.example.org:80",
+            "http://127.0.0.1.example.org:80",
+            "http://127.0.0.1@example.org:80",
+            "http://user@127.0.0.1:80",
+            "http://127.0.0.1:80/path",
+            "http://127.0.0.1:80/?query",
             "127.0.0.1:80",
             "",
         ] {
