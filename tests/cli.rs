@@ -295,6 +295,60 @@ fn an_ambiguous_name_is_refused_with_the_keys_to_choose_from() {
 }
 
 #[test]
+fn a_time_without_messages_is_said_to_be_so() {
+    let home = Home::with_archive();
+
+    let later = home.answer(&["show", "The Office", "--since", "2100"]);
+    let turned = home.answer(&["show", "The Office", "--since", "2024", "--until", "2023"]);
+
+    let note = "--- stderr\nnote: there is no message in it of that time\n";
+    assert!(later.ends_with(note), "{later}");
+    assert!(turned.ends_with(note), "{turned}");
+}
+
+#[test]
+fn numbers_that_mean_nothing_are_refused_with_what_was_expected() {
+    let home = Home::with_archive();
+
+    let answers = [
+        &["show", "The Office", "--limit", "few"][..],
+        &["search", "photo", "--limit", "1.5"],
+        &["import", "--commit-rows", "0"],
+        &["demo", "--messages", "0"],
+        &["export", "--after", "yesterday"],
+        &["export", "--after", "999999"],
+        &["attachments", "retry", "nothing"],
+    ];
+
+    insta::assert_snapshot!(answers.map(|arguments| home.answer(arguments)).join("\n"));
+}
+
+#[test]
+fn text_is_not_written_as_json() {
+    insta::assert_snapshot!(Home::with_archive().answer(&["export", "--format", "txt", "--json"]));
+}
+
+#[test]
+fn attachments_are_looked_for_in_a_folder_that_is_there() {
+    let home = Home::new();
+
+    let arguments = [
+        "import",
+        "--chat-db",
+        &home.sample(),
+        "--attachments",
+        "gone",
+    ];
+    let answer = home.answer(&arguments);
+
+    assert_eq!(
+        answer,
+        "exit 2\n--- stdout\n--- stderr\nerror: `gone` is not a folder\n"
+    );
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn a_search_marks_the_hit_and_names_the_conversation() {
     insta::assert_snapshot!(Home::with_archive().answer(&["search", "birth*", "--limit", "4"]));
 }
@@ -481,6 +535,10 @@ fn every_question_answers_in_json_lines() {
         &["redecode"],
         &["backup", "copy.redb"],
         &["compact"],
+        &["attachments", "list"],
+        &["attachments", "retry"],
+        &["cloudkit", "status"],
+        &["cloudkit", "forget"],
         &["import", "--chat-db", &home.sample()],
     ] {
         let output = home.output(&[arguments, &["--json"]].concat());

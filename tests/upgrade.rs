@@ -62,7 +62,8 @@ fn open(path: &Path) -> Result<Store, StoreError> {
 fn exported(store: Store) -> String {
     let mut text = Vec::new();
     let archive = Archive::over(store, Arc::new(CLOCK));
-    archive.export(&Selection::default(), &mut text).unwrap();
+    let exported = archive.export(&Selection::default(), &mut text, |_, _| {});
+    exported.unwrap();
     String::from_utf8(text).unwrap()
 }
 
@@ -279,13 +280,13 @@ fn a_copy_made_while_the_archive_is_open_is_the_archive_but_for_its_generation()
     let store = Store::open(&path, Absent::Create, Arc::new(CLOCK)).unwrap();
     import(&store, &history.path(), 10).unwrap();
 
-    store.backup(&copy).unwrap();
+    store.backup(&copy, |_, _| {}).unwrap();
 
     let copied = open(&copy).unwrap();
     assert_sound(&copied.snapshot().unwrap());
     let generation = |store: &Store| store.snapshot().unwrap().meta_text("generation").unwrap();
     assert_ne!(generation(&store), generation(&copied));
-    let again = store.backup(&copy);
+    let again = store.backup(&copy, |_, _| {});
     assert!(matches!(again, Err(StoreError::Io { .. })), "{again:?}");
     assert!(import(&copied, &history.path(), 10).unwrap().unchanged);
     assert_eq!(exported(copied), exported(store));

@@ -19,6 +19,15 @@ pub struct Archive {
     clock: Arc<dyn Clock>,
 }
 
+/// What a backup is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackupPhase {
+    /// Rows are copied.
+    Copying,
+    /// The copy is read again, message by message.
+    Verifying,
+}
+
 impl Archive {
     /// Opens an archive that exists.
     ///
@@ -94,19 +103,26 @@ impl Archive {
         Ok(self.store.verify(progress)?)
     }
 
-    /// Writes a consistent copy to a file that must not exist, and verifies it. Answers its size in bytes.
+    /// Writes a consistent copy to a file that must not exist, and verifies it; tells `progress` how much of how much is
+    /// done. Answers its size in bytes.
     ///
     /// # Errors
     ///
     /// [`AppError::Exists`]; when the copy cannot be written, or does not verify.
-    pub fn backup(&self, to: &Path, verifying: impl FnMut(u64, u64)) -> Result<u64, AppError> {
+    pub fn backup(
+        &self,
+        to: &Path,
+        mut progress: impl FnMut(BackupPhase, u64, u64),
+    ) -> Result<u64, AppError> {
         if to.exists() {
             return Err(AppError::Exists {
                 path: to.to_owned(),
             });
         }
-        self.store.backup(to)?;
+        let copying = |done, total| progress(BackupPhase::Copying, done, total);
+        self.store.backup(to, copying)?;
         let copy = Self::open(to)?;
+        let verifying = |done, total| progress(BackupPhase::Verifying, done, total);
         if let Some(finding) = copy.verify(verifying)?.first() {
             let what = format!(
                 "the copy: table {}, row {}: {}",

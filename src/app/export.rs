@@ -29,6 +29,9 @@ use crate::store::value::StoredMessage;
 /// The version of the format.
 const VERSION: u32 = 1;
 
+/// Messages after which the progress is told.
+pub(crate) const TOLD_EVERY: u64 = 1_024;
+
 /// What to export. Everything that is set must hold.
 #[derive(Clone, Debug, Default)]
 pub struct Selection<'a> {
@@ -74,6 +77,15 @@ impl Selection<'_> {
         Ok(among)
     }
 
+    /// Refuses to go on from a change that never was.
+    pub(crate) fn check(&self, snapshot: &Snapshot) -> Result<(), AppError> {
+        let last = snapshot.last_change()?;
+        match self.after {
+            Some(asked) if asked > last => Err(AppError::NoChange { asked, last }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Whether a message takes part, as far as its conversation allows.
     pub(crate) fn holds(&self, stored: &StoredMessage) -> bool {
         let sent = stored.message.times.sent.unwrap_or(stored.time);
@@ -109,18 +121,21 @@ struct End {
 }
 
 impl Archive {
-    /// Writes the selected messages, oldest first (sent, then GUID), each conversation before its first message.
+    /// Writes the selected messages, oldest first (sent, then GUID), each conversation before its first message. Tells
+    /// `progress` how many of all messages were looked at.
     ///
     /// # Errors
     ///
-    /// [`AppError::NoConversation`], [`AppError::SeveralConversations`], [`AppError::Nobody`]; when the archive cannot be
-    /// read or `out` cannot be written.
+    /// [`AppError::NoConversation`], [`AppError::SeveralConversations`], [`AppError::Nobody`], [`AppError::NoChange`]; when
+    /// the archive cannot be read or `out` cannot be written.
     pub fn export(
         &self,
         selection: &Selection<'_>,
         out: &mut dyn Write,
+        mut progress: impl FnMut(u64, u64),
     ) -> Result<Exported, AppError> {
         let snapshot = self.store().snapshot()?;
+        selection.check(&snapshot)?;
         let mut export = Export::new(&snapshot, selection)?;
         let own = snapshot.own_handles()?;
         write_line(
@@ -133,7 +148,7 @@ impl Archive {
                 created: self.clock().now().to_string(),
             },
         )?;
-        export.write_messages(out)?;
+        export.write_messages(out, &mut progress)?;
         export.write_changed_conversations(out)?;
         let change = snapshot.last_change()?;
         write_line(
@@ -194,10 +209,18 @@ impl<'s> Export<'s> {
 
     /// Walks all messages by their place in time. Messages whose place is not their time of sending (those from the
     /// future, D5) wait until the walk has come to it.
-    fn write_messages(&mut self, out: &mut dyn Write) -> Result<(), AppError> {
+    fn write_messages(
+        &mut self,
+        out: &mut dyn Write,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(), AppError> {
+        let total = self.snapshot.message_count()?;
         let mut waiting: BTreeMap<(AppleTime, Guid, RowId), StoredMessage> = BTreeMap::new();
-        for place in self.snapshot.by_time(None, Direction::Forward)? {
+        for (done, place) in (0..).zip(self.snapshot.by_time(None, Direction::Forward)?) {
             let place = place?;
+            if done % TOLD_EVERY == 0 {
+                progress(done, total);
+            }
             while let Some(next) = waiting.first_entry()
                 && next.key().0 < place.time
             {

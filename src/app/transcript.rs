@@ -7,6 +7,7 @@ use crate::app::conversations::listed;
 use crate::app::conversations::shown;
 use crate::app::export::Exported;
 use crate::app::export::Selection;
+use crate::app::export::TOLD_EVERY;
 use crate::app::show::Entry;
 use crate::app::show::Part;
 use crate::app::show::Reader;
@@ -32,18 +33,21 @@ pub type OnStep<'a> = &'a mut dyn FnMut(&Step) -> Result<(), AppError>;
 
 impl Archive {
     /// Walks the selected messages, each conversation with its messages, oldest first; conversations with the same
-    /// person are one (ID-30). One message is in memory at a time.
+    /// person are one (ID-30). One message is in memory at a time. Tells `progress` about how many messages of how many are
+    /// done.
     ///
     /// # Errors
     ///
-    /// [`AppError::NoConversation`], [`AppError::SeveralConversations`], [`AppError::Nobody`]; when the archive cannot be
-    /// read; what `on_step` answers.
+    /// [`AppError::NoConversation`], [`AppError::SeveralConversations`], [`AppError::Nobody`], [`AppError::NoChange`]; when
+    /// the archive cannot be read; what `on_step` answers.
     pub fn transcript(
         &self,
         selection: &Selection<'_>,
         on_step: OnStep<'_>,
+        mut progress: impl FnMut(u64, u64),
     ) -> Result<Exported, AppError> {
         let snapshot = self.store().snapshot()?;
+        selection.check(&snapshot)?;
         let people = snapshot.people()?;
         let among = selection.among(&snapshot, &people)?;
         let mut groups = Vec::new();
@@ -63,7 +67,10 @@ impl Archive {
             },
             selection,
             on_step,
+            progress: &mut progress,
             messages: 0,
+            done: 0,
+            total: groups.iter().map(|(head, _)| head.messages).sum(),
         };
         for (head, rows) in groups {
             transcript.conversation(head, &rows)?;
@@ -83,7 +90,13 @@ struct Transcript<'a> {
     reader: Reader<'a>,
     selection: &'a Selection<'a>,
     on_step: OnStep<'a>,
+    progress: &'a mut dyn FnMut(u64, u64),
+    /// Messages that were written.
     messages: u64,
+    /// Messages of the conversations that are done.
+    done: u64,
+    /// Messages of all conversations.
+    total: u64,
 }
 
 impl Transcript<'_> {
@@ -93,8 +106,12 @@ impl Transcript<'_> {
             until: self.selection.until,
             limit: None,
         };
+        let done_after = self.done + head.messages;
         let mut head = Some(Step::Conversation(Box::new(head)));
-        for place in places(self.reader.snapshot, rows, part)?.0 {
+        for (at, place) in (0..).zip(places(self.reader.snapshot, rows, part)?.0) {
+            if at % TOLD_EVERY == 0 {
+                (self.progress)(self.done + at, self.total);
+            }
             let stored = self.reader.snapshot.whole_message(place.row)?;
             if stored.duplicate_of.is_none() && self.selection.holds(&stored) {
                 if let Some(head) = head.take() {
@@ -103,6 +120,7 @@ impl Transcript<'_> {
                 self.entry(&stored, None)?;
             }
         }
+        self.done = done_after;
         Ok(())
     }
 

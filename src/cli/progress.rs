@@ -146,6 +146,8 @@ pub struct Phases<'a, P> {
     /// What a phase is called, and what is counted in it.
     names: fn(P) -> (&'static str, &'static str),
     every: Duration,
+    /// Where it is told, for a command in the service.
+    answer: Option<Answer<'a>>,
     now: Mutex<Option<(P, Progress<'a>)>>,
 }
 
@@ -156,6 +158,7 @@ impl<'a, P: Copy + PartialEq> Phases<'a, P> {
             clock,
             names,
             every: LINE_EVERY,
+            answer: None,
             now: Mutex::new(None),
         }
     }
@@ -164,6 +167,13 @@ impl<'a, P: Copy + PartialEq> Phases<'a, P> {
     #[must_use]
     pub(crate) fn every(self, every: Duration) -> Self {
         Self { every, ..self }
+    }
+
+    /// The same for work in the service, shown by the process that asked for it.
+    #[must_use]
+    pub(crate) fn told(self, answer: Answer<'a>) -> Self {
+        let answer = Some(answer);
+        Self { answer, ..self }
     }
 
     /// Takes the bar away until there is progress again.
@@ -179,7 +189,11 @@ impl<'a, P: Copy + PartialEq> Phases<'a, P> {
         }
         let (_, progress) = now.get_or_insert_with(|| {
             let (work, things) = (self.names)(phase);
-            (phase, Progress::every(self.every, work, things, self.clock))
+            let progress = match self.answer {
+                Some(answer) => Progress::told(work, things, self.clock, answer),
+                None => Progress::every(self.every, work, things, self.clock),
+            };
+            (phase, progress)
         });
         progress.set(done, total.into());
     }

@@ -25,6 +25,7 @@ use crate::cli::args::CloudkitAction;
 use crate::cli::args::Command;
 use crate::cli::args::QuarantineAction;
 use crate::cli::bug;
+use crate::cli::commands::export::shows_progress;
 use crate::cli::dispatch;
 use crate::cli::progress::Progress;
 use crate::cli::report;
@@ -95,6 +96,7 @@ pub(crate) fn ask(
         input: input.map(|input| input.expose().clone()),
     };
     let mut shown: Option<(Step, Progress<'_>)> = None;
+    let is_hidden = matches!(command, Command::Export(args) if !shows_progress(args));
     let out = &mut *session.out;
     let exit = remote.ask(&request, |part| match part {
         Part::Out(bytes) => out.write_all(&bytes),
@@ -103,7 +105,9 @@ pub(crate) fn ask(
             io::stderr().lock().write_all(&bytes)
         }
         Part::Progress(step) => {
-            show(&mut shown, step);
+            if !is_hidden {
+                show(&mut shown, step);
+            }
             Ok(())
         }
         Part::End(_) => Ok(()),

@@ -19,6 +19,7 @@ use crate::app::settings::Settings;
 use crate::app::settings::SettingsError;
 use crate::base::secret::SecretText;
 use crate::base::time::SystemClock;
+use crate::cli::progress::Phases;
 use crate::cli::progress::Progress;
 use crate::cli::prompt;
 use crate::cli::prompt::PromptError;
@@ -60,7 +61,7 @@ pub(crate) struct Session<'a> {
     pub(crate) place: Place<'a>,
 }
 
-impl Session<'_> {
+impl<'a> Session<'a> {
     /// The configuration in force.
     pub(crate) fn settings(&self) -> Result<Settings, SettingsError> {
         self.settings_with(&self.flags)
@@ -126,10 +127,22 @@ impl Session<'_> {
     }
 
     /// Shows how far work such as `verifying` is, counted in things such as `messages`.
-    pub(crate) fn progress(&self, work: &str, things: &str) -> Progress<'_> {
+    pub(crate) fn progress(&self, work: &str, things: &str) -> Progress<'a> {
         match &self.place {
             Place::Own => Progress::new(work, things, &SystemClock),
             Place::Service { answer, .. } => Progress::told(work, things, &SystemClock, *answer),
+        }
+    }
+
+    /// The same for work in several phases, which are called so and counted in such things.
+    pub(crate) fn phases<P: Copy + PartialEq>(
+        &self,
+        names: fn(P) -> (&'static str, &'static str),
+    ) -> Phases<'a, P> {
+        let phases = Phases::new(names, &SystemClock);
+        match &self.place {
+            Place::Own => phases,
+            Place::Service { answer, .. } => phases.told(*answer),
         }
     }
 

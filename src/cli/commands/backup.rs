@@ -1,5 +1,6 @@
 //! `footbridge backup`.
 
+use crate::app::archive::BackupPhase;
 use crate::cli::Session;
 use crate::cli::args::BackupArgs;
 use crate::cli::numbers::size;
@@ -10,10 +11,10 @@ use crate::cli::text::Clean;
 /// Writes a copy, verifies it, and prints its size.
 pub(crate) fn run(args: &BackupArgs, session: &mut Session<'_>) -> Result<Exit, Failure> {
     let archive = session.archive()?;
-    let progress = session.progress("verifying the copy", "messages");
+    let phases = session.phases(names);
     let to = session.path(&args.file);
-    let bytes = archive.backup(&to, |done, total| progress.set(done, Some(total)))?;
-    drop(progress);
+    let bytes = archive.backup(&to, |phase, done, total| phases.set(phase, done, total))?;
+    drop(phases);
     let file = args.file.display().to_string();
     if session.json {
         session.print_json(&serde_json::json!({ "file": file, "bytes": bytes }))?;
@@ -22,4 +23,12 @@ pub(crate) fn run(args: &BackupArgs, session: &mut Session<'_>) -> Result<Exit, 
         writeln!(session.out, "{file}: {}, verified", size(bytes))?;
     }
     Ok(Exit::Done)
+}
+
+/// What a phase is called, and what is counted in it.
+fn names(phase: BackupPhase) -> (&'static str, &'static str) {
+    match phase {
+        BackupPhase::Copying => ("copying", "rows"),
+        BackupPhase::Verifying => ("verifying the copy", "messages"),
+    }
 }
