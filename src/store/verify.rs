@@ -272,16 +272,7 @@ impl Verification<'_> {
                 );
             }
         }
-        for source in &stored.sources {
-            let mut is_there = false;
-            for shelf in shelves(*source) {
-                let record = tables.records()?.get((row.0, *shelf));
-                is_there |= record.map_err(failed)?.is_some();
-            }
-            if !is_there {
-                self.find("records", row, "missing for its message");
-            }
-        }
+        self.sources(row, &stored)?;
         self.homes(row, &stored);
         if let Some(conversation) = stored.conversation {
             self.heads
@@ -302,6 +293,22 @@ impl Verification<'_> {
                     row,
                     "missing for a message that is not wholly readable",
                 );
+            }
+        }
+        Ok(())
+    }
+
+    /// What the sources said of a message.
+    fn sources(&mut self, row: RowId, stored: &StoredMessage) -> Result<(), StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let records = self.snapshot.tables.records()?;
+        for source in &stored.sources {
+            let mut is_there = false;
+            for shelf in shelves(*source) {
+                is_there |= records.get((row.0, *shelf)).map_err(failed)?.is_some();
+            }
+            if !is_there {
+                self.find("records", row, "missing for its message");
             }
         }
         Ok(())
