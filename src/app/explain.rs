@@ -378,19 +378,14 @@ fn explain_cloud(held: &StoredCloudRecord, row: Option<Row>) -> ExplainedRecord 
             .modified
             .map(|at| ("modified".to_owned(), at.to_string())),
     );
-    match row {
+    if let Some(row) = row {
         // What is in the record's parts is what people ask for.
-        Some(row) => {
-            let sender = record.get("sender").and_then(CloudValue::as_text);
-            named.extend(sender.map(|sender| ("sender".to_owned(), sender.to_owned())));
-            named.extend(columns(&row));
-        }
-        None => {
-            let fields = record.fields.iter();
-            named.extend(
-                fields.filter_map(|(name, value)| Some((name.clone(), print_cloud(value)?))),
-            );
-        }
+        let sender = record.get("sender").and_then(CloudValue::as_text);
+        named.extend(sender.map(|sender| ("sender".to_owned(), sender.to_owned())));
+        named.extend(columns(&row));
+    } else {
+        let fields = record.fields.iter();
+        named.extend(fields.filter_map(|(name, value)| Some((name.clone(), print_cloud(value)?))));
     }
     ExplainedRecord {
         source: SourceKind::CloudKit.name(),

@@ -342,13 +342,26 @@ impl Keychain {
     }
 }
 
+/// Which of the members that a session needs are there.
+#[derive(Deserialize)]
+struct Members {
+    dsid: Option<IgnoredAny>,
+    mme_auth_token: Option<IgnoredAny>,
+    cloudkit_token: Option<IgnoredAny>,
+    items: Option<IgnoredAny>,
+}
+
 /// The first member that a session needs and an object has not; `None` too for what is no object.
 fn missing(json: &[u8]) -> Option<&'static str> {
-    let members: BTreeMap<String, IgnoredAny> = serde_json::from_slice(json).ok()?;
-    let needed = ["dsid", "mme_auth_token", "cloudkit_token", "items"];
-    needed
-        .into_iter()
-        .find(|member| !members.contains_key(*member))
+    let members: Members = serde_json::from_slice(json).ok()?;
+    let needed = [
+        ("dsid", members.dsid),
+        ("mme_auth_token", members.mme_auth_token),
+        ("cloudkit_token", members.cloudkit_token),
+        ("items", members.items),
+    ];
+    let absent = needed.into_iter().find(|(_, member)| member.is_none());
+    absent.map(|(name, _)| name)
 }
 
 /// The bytes of hexadecimal digits.
