@@ -21,7 +21,8 @@ impl Footbridge {
         Self { data }
     }
 
-    fn command(&self, name: &str) -> Command {
+    /// A command of it on this archive.
+    pub(crate) fn command(&self, name: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_footbridge"));
         command.arg(name).arg("--data").arg(&self.data);
         command

@@ -37,6 +37,14 @@ impl fmt::Display for Run {
 
 /// Runs a command to its end, which must be a good one.
 pub(crate) fn run(command: &mut Command) -> Result<Run, Trouble> {
+    run_watched(command, &mut |_bytes| {})
+}
+
+/// The same; `look` is told its anonymous memory every now and then.
+pub(crate) fn run_watched(
+    command: &mut Command,
+    look: &mut (dyn FnMut(u64) + Send),
+) -> Result<Run, Trouble> {
     let cpu_before = children_cpu();
     let begin = Instant::now();
     let child = command
@@ -47,7 +55,7 @@ pub(crate) fn run(command: &mut Command) -> Result<Run, Trouble> {
     let pid = child.id();
     let is_done = AtomicBool::new(false);
     let (output, wall, anonymous_bytes) = thread::scope(|scope| {
-        let sampler = scope.spawn(|| highest(pid, &is_done));
+        let sampler = scope.spawn(|| highest(pid, &is_done, look));
         let output = child.wait_with_output();
         let wall = begin.elapsed();
         is_done.store(true, Ordering::Relaxed);
@@ -80,10 +88,12 @@ pub(crate) fn kill(command: &mut Command, after: Duration) -> Result<bool, Troub
 }
 
 /// The most anonymous memory of a process until it is done.
-fn highest(pid: u32, is_done: &AtomicBool) -> Option<u64> {
+fn highest(pid: u32, is_done: &AtomicBool, look: &mut dyn FnMut(u64)) -> Option<u64> {
     let mut highest = None;
     while !is_done.load(Ordering::Relaxed) {
-        highest = highest.max(anonymous_bytes(pid));
+        let bytes = anonymous_bytes(pid);
+        bytes.into_iter().for_each(&mut *look);
+        highest = highest.max(bytes);
         thread::sleep(SAMPLE_EVERY);
     }
     highest

@@ -18,6 +18,8 @@ pub(crate) enum Unit {
     Mebibytes,
     Milliseconds,
     Microseconds,
+    /// The more the better; of all others the less.
+    RecordsPerSecond,
 }
 
 impl Unit {
@@ -27,6 +29,16 @@ impl Unit {
             Self::Mebibytes => format!("{value:.0} MiB"),
             Self::Milliseconds => format!("{value:.0} ms"),
             Self::Microseconds => format!("{value:.1} us"),
+            Self::RecordsPerSecond => format!("{value:.0}/s"),
+        }
+    }
+
+    fn reaches(self, value: f64, bound: f64) -> bool {
+        match self {
+            Self::RecordsPerSecond => value >= bound,
+            Self::Times | Self::Mebibytes | Self::Milliseconds | Self::Microseconds => {
+                value <= bound
+            }
         }
     }
 }
@@ -56,10 +68,11 @@ impl Row {
     }
 
     fn verdict(&self) -> &'static str {
+        let unit = self.target.unit;
         match self.value {
-            Some(value) if value <= self.target.aim => "aim met",
-            Some(value) if value <= self.target.must => "must met",
-            Some(_larger) => "MISSED",
+            Some(value) if unit.reaches(value, self.target.aim) => "aim met",
+            Some(value) if unit.reaches(value, self.target.must) => "must met",
+            Some(_short) => "MISSED",
             None => "not measured",
         }
     }
