@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use footbridge::app::Archive;
+use footbridge::app::import::Redecode;
 use footbridge::base::ids::Guid;
 use footbridge::base::ids::RecordName;
 use footbridge::ingest::Redecode;
@@ -484,6 +485,98 @@ async fn stopping_is_heard_in_the_midst_of_a_wait() {
 
     assert_eq!(report.unwrap().outcome, Outcome::Cancelled);
     assert!(begin.elapsed() < Duration::from_secs(10));
+}
+
+/// Begins a pass that dies after so many answers about messages: nothing of it goes on.
+async fn die(store: &Store, account: &Account, answers: u64) {
+    let mut asked = 0;
+    account.set_faults(move |zone, _| {
+        asked += u64::from(zone == CloudZone::Messages);
+        (asked > answers).then_some(Fault::Stall)
+    });
+    let mut sync = syncing(store, account);
+    let died = tokio::time::timeout(Duration::from_secs(1), pass(&mut sync)).await;
+    assert!(died.is_err());
+}
+
+fn is_guarded(store: &Store) -> bool {
+    let snapshot = store.snapshot().unwrap();
+    snapshot.is_guarded(CloudZone::Messages).unwrap()
+}
+
+/// Records that were set aside.
+fn set_aside(store: &Store) -> usize {
+    let quarantine = store.snapshot().unwrap().quarantine().unwrap();
+    let is_aside = |reason: &String| reason.contains("ended again and again");
+    quarantine
+        .iter()
+        .filter(|(_, entry)| entry.reasons.iter().any(is_aside))
+        .count()
+}
+
+/// GUIDs of the messages that are not deleted.
+fn there(store: &Store) -> BTreeSet<String> {
+    let lines = export(store).into_iter();
+    let lines = lines.filter(|line| line["type"] == "message" && line["deleted"].is_null());
+    lines
+        .map(|line| line["guid"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_ends_the_program_again_and_again_is_set_aside() {
+    let (store, account) = (new_store(), Account::new(invented(300), 50));
+    let undisturbed = new_store();
+    pass(&mut syncing(&undisturbed, &account)).await;
+
+    for _ in 0..3 {
+        die(&store, &account, 2).await;
+    }
+    assert!(!is_guarded(&store), "it moved on each time");
+    for _ in 0..4 {
+        die(&store, &account, 0).await;
+    }
+    assert!(is_guarded(&store));
+    for _ in 0..2 {
+        die(&store, &account, 0).await;
+    }
+    account.set_faults(|_, _| None);
+    let report = pass(&mut syncing(&store, &account)).await;
+
+    assert_eq!(report.outcome, Outcome::Complete, "{report:?}");
+    assert_sound(&store.snapshot().unwrap());
+    assert!(!is_guarded(&store));
+    let aside = set_aside(&store);
+    assert!((40..=50).contains(&aside), "{aside}");
+    let lost: BTreeSet<_> = &there(&undisturbed) - &there(&store);
+    assert!((20..=50).contains(&lost.len()), "{lost:?}");
+
+    // A later pass leaves it alone, also of another process; its owner does not.
+    pass(&mut syncing(&store, &account)).await;
+    assert_eq!(set_aside(&store), aside);
+    let archive = Archive::over(store.clone(), Arc::new(CLOCK));
+    let again = archive.redecode(Redecode::All, &|_| ControlFlow::Continue(()));
+    again.unwrap();
+    assert_sound(&store.snapshot().unwrap());
+    assert_eq!(set_aside(&store), 1, "one is no change at all");
+    assert_eq!(there(&store), there(&undisturbed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_and_stops_are_no_deaths() {
+    let (store, account) = (new_store(), Account::new(invented(300), 50));
+
+    for _ in 0..8 {
+        account.set_faults(|zone, _| (zone == CloudZone::Messages).then_some(Fault::Busy));
+        let report = pass(&mut syncing(&store, &account)).await;
+        assert_eq!(report.outcome, Outcome::Failed);
+    }
+
+    assert!(!is_guarded(&store));
+    account.set_faults(|_, _| None);
+    let report = pass(&mut syncing(&store, &account)).await;
+    assert_eq!(report.outcome, Outcome::Complete);
+    assert_sound(&store.snapshot().unwrap());
 }
 
 #[tokio::test(start_paused = true)]

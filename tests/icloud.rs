@@ -22,6 +22,8 @@ use footbridge::demo::Call;
 use footbridge::demo::Dirtiness;
 use footbridge::demo::Faults;
 use footbridge::demo::Items;
+use footbridge::demo::ZoneKind;
+use footbridge::model::record::CloudZone;
 use serde_json::Value;
 
 use crate::support::home::Home;
@@ -106,6 +108,48 @@ fn a_session_is_imported_used_replaced_and_forgotten() {
             assert!(!shown.contains(secret), "{member} in {shown}");
         }
     }
+    cloud.stop();
+}
+
+#[test]
+fn a_restart_asks_for_the_changes_of_each_zone_once_and_for_nothing_else() {
+    let (home, cloud) = (Home::new(), ICloud::start());
+    cloud.write_session(&home, Items::All);
+    cloud.output(&home, &["cloudkit", "import", "session.json"]);
+    cloud.output(&home, &["cloudkit", "sync"]);
+    cloud.loopback.take_requests();
+    let mut command = cloud.command(&home, &["run"]);
+    // Late passes come after a quarter of a minute, and files are none of its questions.
+    command
+        .env("FOOTBRIDGE_CLOUDKIT_HURRY", "1")
+        .env("FOOTBRIDGE_MEDIA_KEEP", "none");
+
+    let running = Running::of(&home, command);
+    let zones: Vec<&str> = CloudZone::ALL
+        .into_iter()
+        .filter(|zone| !zone.is_recently_deleted())
+        .map(CloudZone::name)
+        .filter(|zone| ZoneKind::parse(zone).is_some())
+        .collect();
+    for _ in 0..LOOKS {
+        let status = json(&home.output(&["status", "--json"]));
+        if status["sources"]["cloudkit"] == "complete"
+            && cloud.loopback.requests(Call::Changes) >= 3
+        {
+            break;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    let ended = running.stop();
+
+    assert_eq!(ended.status.code(), Some(0));
+    let each: Vec<u64> = zones
+        .iter()
+        .map(|zone| cloud.loopback.operations(Call::Changes, zone))
+        .collect();
+    assert_eq!(each, [1, 1, 1], "{zones:?}");
+    let asked = cloud.loopback.take_requests();
+    assert_eq!(asked.into_iter().collect::<Vec<_>>(), [(Call::Changes, 3)]);
     cloud.stop();
 }
 

@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::AppError;
 use crate::app::Archive;
 use crate::app::cloudkit::PassError;
+use crate::app::cloudkit::Reach;
 use crate::app::cloudkit::Report;
 use crate::app::cloudkit::SessionFile;
 use crate::app::cloudkit::pass;
@@ -57,6 +58,8 @@ use crate::demo::Readable;
 use crate::demo::Refusal;
 use crate::demo::Trouble;
 use crate::demo::ZoneKind;
+use crate::ingest::assets;
+use crate::ingest::assets::Keep;
 use crate::source::cloudkit::Gateway;
 
 /// With the number of messages, what an account is made from.
@@ -238,6 +241,31 @@ impl Demo {
             }),
             taken => taken.map(drop),
         }
+    }
+
+    /// Fetches all files of the archive: once this ends there is nobody to fetch them from.
+    ///
+    /// # Errors
+    ///
+    /// When the archive cannot be read or written.
+    pub fn fetch(&self) -> Result<(), AppError> {
+        let archive = Archive::open(self.archive())?;
+        let options = assets::Options {
+            keep: Keep::All,
+            free_floor: 0,
+            ends: true,
+            ..assets::Options::default()
+        };
+        self.runtime.block_on(async {
+            let tasks = TaskGroup::new();
+            let reach = Reach::new(&self.settings.cloud, tasks.clone())?;
+            let (_nobody, mut wishes) = assets::wishes();
+            let source = (archive.store(), archive.clock());
+            let fetched = assets::run(source, &reach, options, &mut wishes, tasks.stop());
+            let fetched = Box::pin(fetched).await;
+            tasks.stop_and_join(STOP_DEADLINE).await;
+            Ok(fetched.map(drop)?)
+        })
     }
 
     async fn passes(

@@ -495,6 +495,13 @@ pub const CLOUD_SESSION_POLL: Duration = Duration::from_secs(2);
 /// Records of one commit while a zone is read.
 pub const CLOUD_COMMIT_RECORDS: usize = 2_000;
 
+/// Deaths of the program at one position of a zone before it is read page by page, and again as many before the page is
+/// set aside (SC-23a).
+pub const CLOUD_DEATHS: u32 = 3;
+
+/// Deaths count together that came within this time (SC-23a).
+pub const CLOUD_DEATHS_WITHIN: Duration = Duration::from_mins(10);
+
 /// How soon a zone that does not exist is looked for again: chats with businesses come and go seldom.
 pub const CLOUD_GONE_RETRY: Duration = Duration::from_hours(24);
 

@@ -88,7 +88,7 @@ pub fn redecode(
     drop(writer);
     let which = match which {
         Redecode::Outdated => Again::Outdated,
-        Redecode::Quarantined => Again::Sealed,
+        Redecode::Quarantined => Again::Quarantined,
         Redecode::All => Again::All,
     };
     tally += again(store, which, &keychain(&snapshot)?)?;

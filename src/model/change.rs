@@ -19,6 +19,7 @@ pub struct MessageChange {
     /// The record it was made of.
     pub record: MessageRecord,
     /// Hash over everything of the record that shows: another one means that the record changed (D12).
+    /// 0 where the record is compared itself.
     pub fingerprint: u64,
 }
 

@@ -61,6 +61,11 @@ pub struct Page {
 }
 
 impl Page {
+    /// Messages and records, by which commits are cut.
+    pub(super) fn rows(&self) -> usize {
+        self.messages.len() + self.cloud.as_ref().map_or(0, |page| page.items.len())
+    }
+
     /// About how much memory its messages take, bytes.
     pub(super) fn size_bytes(&self) -> usize {
         let cloud = self.cloud.as_ref().map_or(0, CloudPage::size_bytes);

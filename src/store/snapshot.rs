@@ -32,6 +32,7 @@ use crate::store::transaction::find;
 use crate::store::transaction::value;
 use crate::store::value::ChangeEntry;
 use crate::store::value::Failure;
+use crate::store::value::FailureKind;
 use crate::store::value::Head;
 use crate::store::value::Merge;
 use crate::store::value::ParkedRow;
@@ -577,15 +578,17 @@ impl Snapshot {
         Ok(rows)
     }
 
-    /// The failure ledger: what failed, by row.
+    /// The failure ledger of attachments: what failed, by row.
     ///
     /// # Errors
     ///
     /// [`StoreError::Io`], [`StoreError::Value`].
     pub fn failures(&self) -> Result<Vec<(RowId, Failure)>, StoreError> {
-        collect(self.tables.failures()?, "failures", |(_kind, row)| {
-            RowId(row)
-        })
+        let all = collect(self.tables.failures()?, "failures", |key| key)?;
+        let of_files = all.into_iter().filter_map(|((kind, row), failure)| {
+            (kind == FailureKind::Attachment.number()).then_some((RowId(row), failure))
+        });
+        Ok(of_files.collect())
     }
 
     // ---- what is not shown, and why

@@ -199,6 +199,8 @@ pub struct Transaction<'tx> {
     pub(super) united: BTreeMap<RowId, RowId>,
     /// Conversations of which something was deleted or came back.
     pub(super) doubtful: BTreeSet<RowId>,
+    /// The first change since it was looked which conversations count as deleted.
+    pub(super) settled: ChangeNumber,
     /// Conversations that chat.db has chats of, once that was asked.
     pub(super) on_mac: Option<BTreeSet<RowId>>,
     /// Whether a conversation came into being with a message.
@@ -237,6 +239,7 @@ impl<'tx> Transaction<'tx> {
             self_chat_rows: BTreeSet::new(),
             united: BTreeMap::new(),
             doubtful: BTreeSet::new(),
+            settled: ChangeNumber(next_change),
             on_mac: None,
             has_new_people: false,
             index: IndexBlock::default(),

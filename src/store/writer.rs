@@ -50,7 +50,7 @@ use crate::store::transaction::Transaction;
 /// How much one commit collects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// Messages.
+    /// Messages, and records of CloudKit.
     pub rows: usize,
     /// Time since its first page.
     pub wait: Duration,
@@ -391,7 +391,7 @@ impl Group {
         }
         loop {
             if let Some(job) = next.take() {
-                rows += job.page.messages.len();
+                rows += job.page.rows();
                 transaction.apply(job.page, job.source, job.decoder)?;
                 drop(job.share);
             }

@@ -43,7 +43,7 @@ pub struct ZoneStatus {
     pub what: &'static str,
     /// How the last pass over it ended: `complete`, `reading`, `failed`, `blocked`, `gone`.
     pub state: &'static str,
-    /// Why it failed.
+    /// Why it failed, or is read slowly.
     pub reason: Option<String>,
     /// Changes that were stored.
     pub changes: u64,
@@ -93,7 +93,7 @@ impl Archive {
                 || !matches!(state.ended, Ended::Never | Ended::Gone)
                 || zone == CloudZone::Messages;
             if is_known {
-                zones.push(of_zone(zone, state));
+                zones.push(of_zone(zone, state, snapshot.is_guarded(zone)?));
             }
         }
         let is = |state| zones.iter().any(|zone| zone.state == state);
@@ -126,7 +126,7 @@ impl Archive {
     }
 }
 
-fn of_zone(zone: CloudZone, state: ZoneState) -> ZoneStatus {
+fn of_zone(zone: CloudZone, state: ZoneState, is_guarded: bool) -> ZoneStatus {
     let (name, reason) = match state.ended {
         Ended::Never | Ended::Cancelled | Ended::PageCap => ("reading", None),
         Ended::CaughtUp | Ended::TokenUnchanged => ("complete", None),
@@ -134,11 +134,12 @@ fn of_zone(zone: CloudZone, state: ZoneState) -> ZoneStatus {
         Ended::Gone => ("gone", None),
         Ended::Blocked => ("blocked", None),
     };
+    let died = "footbridge ended while it read this; it is read page by page now";
     ZoneStatus {
         zone: zone.name(),
         what: zone_content(zone),
         state: name,
-        reason,
+        reason: reason.or_else(|| is_guarded.then(|| died.to_owned())),
         changes: state.changes,
         caught_up: state.caught_up,
         resets: state.resets,

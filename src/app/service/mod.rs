@@ -54,3 +54,17 @@ impl Service {
         }
     }
 }
+
+#[cfg(test)]
+impl Service {
+    /// On a new archive, with nothing in the environment.
+    fn of(flags: &crate::app::settings::Flags) -> Self {
+        use crate::app::config::Environment;
+        use crate::app::config::Platform;
+
+        let settings = Settings::load(flags, &Environment::default(), Platform::Other).unwrap();
+        let archive = Archive::open_or_create(&settings.data).unwrap();
+        let owner = archive.owner(&settings.endpoint).unwrap();
+        Self::new(settings, archive, owner, false)
+    }
+}

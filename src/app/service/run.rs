@@ -5,10 +5,12 @@
 //! 3. The addresses are taken; clients that connect now wait.
 //! 4. The owner's account is there, or made: nothing can fail any more before its password is shown.
 //! 5. Clients are answered, and systemd is told (D16: before anything is imported).
-//! 6. The sources are followed until a signal comes, or the archive refuses to be written.
+//! 6. The sources are followed until a signal comes, the archive refuses to be written, or iCloud panics before all of it
+//!    was read once (SC-22).
 //! 7. Everything is told to stop, and is waited for. A second signal does not wait.
 
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -208,7 +210,22 @@ impl Explain for RunError {
     }
 }
 
-/// Runs the service until it is told to stop. Blocks.
+/// What ends the service.
+#[derive(Debug)]
+pub(super) enum Fatal {
+    /// The archive refuses to be written.
+    Store(StoreError),
+    /// A source panicked before all of it was read once (SC-22).
+    Panicked,
+}
+
+/// How the service ended, if by no error.
+enum End {
+    Stopped,
+    Panicked,
+}
+
+/// Runs the service until it is told to stop. Blocks. Goes on with the panic of a source that ends it.
 ///
 /// # Errors
 ///
@@ -225,10 +242,13 @@ pub fn run(plan: Plan) -> Result<(), RunError> {
         Err(RunError::Interrupted) => runtime.shutdown_background(),
         _ => runtime.shutdown_timeout(LAST_WAIT),
     }
-    ended
+    match ended? {
+        End::Stopped => Ok(()),
+        End::Panicked => resume_unwind(Box::new("a source panicked")),
+    }
 }
 
-async fn serve(mut plan: Plan) -> Result<(), RunError> {
+async fn serve(mut plan: Plan) -> Result<End, RunError> {
     let mut signals = Signals::new().map_err(|source| RunError::System { source })?;
     let options = source(&mut plan)?;
     let path = plan.settings.data.clone();
@@ -314,8 +334,9 @@ async fn serve(mut plan: Plan) -> Result<(), RunError> {
         () = signals.next() => return Err(RunError::Interrupted),
     }
     match refusal {
-        Some(error) => Err(AppError::from(error).into()),
-        None => Ok(()),
+        Some(Fatal::Store(error)) => Err(AppError::from(error).into()),
+        Some(Fatal::Panicked) => Ok(End::Panicked),
+        None => Ok(End::Stopped),
     }
 }
 
@@ -326,7 +347,7 @@ fn follow(
     tell: &Tell,
     notices: &Notices,
     group: &TaskGroup,
-) -> Result<mpsc::Receiver<StoreError>, AppError> {
+) -> Result<mpsc::Receiver<Fatal>, AppError> {
     let (fatal, refused) = mpsc::channel(1);
     let is_new = service.archive.store().snapshot()?.message_count()? == 0;
     let noticing = |source, is_first| {

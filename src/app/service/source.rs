@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::service::Service;
 use crate::app::service::run::Event;
+use crate::app::service::run::Fatal;
 use crate::app::service::run::Tell;
 use crate::base::limits::RESTART_PAUSE;
 use crate::base::limits::RESTART_PAUSE_MOST;
@@ -36,7 +37,7 @@ pub(super) async fn keep_following(
     options: Options,
     tell: Tell,
     stop: CancellationToken,
-    fatal: Sender<StoreError>,
+    fatal: Sender<Fatal>,
 ) {
     let mut pause = RESTART_PAUSE;
     loop {
@@ -63,7 +64,7 @@ pub(super) async fn keep_following(
             }
             Ok(Err(IngestError::Store(error))) => {
                 // Whoever receives it may have gone: then the service is ending anyway.
-                drop(fatal.send(error).await);
+                drop(fatal.send(Fatal::Store(error)).await);
                 break;
             }
             Ok(Err(error)) => {

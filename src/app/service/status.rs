@@ -401,12 +401,8 @@ mod tests {
 
     use super::Pace;
     use super::status_json;
-    use crate::app::Archive;
-    use crate::app::config::Environment;
-    use crate::app::config::Platform;
     use crate::app::service::Service;
     use crate::app::settings::Flags;
-    use crate::app::settings::Settings;
     use crate::base::time::AppleTime;
     use crate::ingest::IngestError;
     use crate::ingest::Phase;
@@ -446,11 +442,7 @@ mod tests {
             chat_db: Some(folder.path().join("chat.db")),
             ..Flags::default()
         };
-        let nothing = Environment::default();
-        let settings = Settings::load(&flags, &nothing, Platform::Other).unwrap();
-        let archive = Archive::open_or_create(&settings.data).unwrap();
-        let owner = archive.owner(&settings.endpoint).unwrap();
-        let service = Service::new(settings, archive, owner, false);
+        let service = Service::of(&flags);
         let source = || status_json(&service).unwrap()["sources"][0].clone();
 
         service.progressed(SourceKind::ChatDb, progress(Phase::Reading, 40));
@@ -474,12 +466,8 @@ mod tests {
             data: Some(folder.path().join("a.redb")),
             ..Flags::default()
         };
-        let nothing = Environment::default();
-        let settings = Settings::load(&flags, &nothing, Platform::Other).unwrap();
-        let archive = Archive::open_or_create(&settings.data).unwrap();
-        let owner = archive.owner(&settings.endpoint).unwrap();
 
-        let status = status_json(&Service::new(settings, archive, owner, false)).unwrap();
+        let status = status_json(&Service::of(&flags)).unwrap();
 
         for list in ["sources", "failures", "parked", "quarantine"] {
             assert_eq!(status[list], json!([]), "{list}");

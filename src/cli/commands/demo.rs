@@ -83,6 +83,7 @@ fn show(demo: &Demo, args: &DemoArgs, session: &mut Session<'_>) -> Result<Exit,
         }
     }
     if args.no_serve {
+        demo.fetch()?;
         return status::print(&Archive::open(demo.archive())?, session);
     }
     let archive = demo.archive().display();

@@ -28,7 +28,6 @@ use crate::decode::chatdb::Directory;
 use crate::decode::chatdb::Placeholder;
 use crate::decode::chatdb::Unreadable;
 use crate::decode::cloudkit::fields::Fields;
-use crate::decode::cloudkit::fingerprint::fingerprint;
 use crate::decode::cloudkit::placement;
 use crate::model::attachment::Attachment;
 use crate::model::attachment::AttachmentState;
@@ -112,7 +111,8 @@ pub(super) fn decode(
             message,
             placement,
             record: unpacked,
-            fingerprint: fingerprint(&record),
+            // The store compares the record itself.
+            fingerprint: 0,
         },
         record,
         is_recoverable,

@@ -14,14 +14,12 @@
 //! | `chat` | `chatEncryptedv2` |
 //! | `attachment` | `attachment` |
 //! | `placement` | the conversation of a message |
-//! | `fingerprint` | what tells whether a record changed |
 //!
 //! Source: facts of CloudKit, 3; DS-1 to DS-16; D32.
 
 mod attachment;
 mod chat;
 mod fields;
-mod fingerprint;
 mod message;
 mod placement;
 mod record;

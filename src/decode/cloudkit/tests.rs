@@ -535,24 +535,6 @@ fn records_of_recently_deleted_are_known_by_their_fields() {
 }
 
 #[test]
-fn a_fingerprint_changes_with_what_shows() {
-    let of = |fields| message(fields).change.fingerprint;
-    let plain = of(vec![("svc", text("SMS")), ("dcId", text(OWNER))]);
-
-    assert_eq!(plain, of(vec![("dcId", text(OWNER)), ("svc", text("SMS"))]));
-    assert_eq!(
-        plain,
-        of(vec![
-            ("utm", CloudValue::Date(1.0)),
-            ("svc", text("SMS")),
-            ("dcId", text(OWNER))
-        ])
-    );
-    assert_ne!(plain, of(vec![("svc", text("RCS")), ("dcId", text(OWNER))]));
-    assert_ne!(plain, of(vec![("svc", text("SMS"))]));
-}
-
-#[test]
 fn what_a_record_holds_does_not_reach_a_log() {
     let found = message(vec![
         ("sender", text("secret@example.org")),

@@ -2,7 +2,8 @@
 //!
 //! Files that arrived last are fetched first. What a client asks for is fetched at once, ahead of all others. A file that
 //! could not be had is tried three times; one that never will be is abandoned with the reason, and wanted again when its
-//! owner says so or imports another session. It can be stopped, or killed, at any time: a file goes on behind the last
+//! owner says so or imports another session. What is held beyond the limit goes, the files that arrived first before others,
+//! and is wanted again. It can be stopped, or killed, at any time: a file goes on behind the last
 //! piece that was stored.
 //!
 //! | file | what it does |

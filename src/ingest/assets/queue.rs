@@ -96,6 +96,9 @@ pub async fn run<C: Connect>(
     stop: &CancellationToken,
 ) -> Result<Outcome, IngestError> {
     let mut queue = Queue::new(store, clock, connect, options)?;
+    for sha256 in queue.room.excess() {
+        queue.writer.apply(move |tx| tx.evict(&sha256)).await?;
+    }
     let mut changes = store.changes();
     loop {
         queue.fill().await?;

@@ -40,6 +40,19 @@ impl Room {
         room
     }
 
+    /// What is to be removed because more is held than may be: the limit was another when it came. The files that arrived
+    /// first go first.
+    pub(super) fn excess(&mut self) -> Vec<[u8; 32]> {
+        let mut gone = Vec::new();
+        while self.limit.is_some_and(|limit| self.held_bytes > limit)
+            && let Some((_, (sha256, bytes))) = self.blobs.pop_first()
+        {
+            self.held_bytes = self.held_bytes.saturating_sub(bytes);
+            gone.push(sha256);
+        }
+        gone
+    }
+
     /// Makes sure of room for a file. Answers what is to be removed for it; `None` when there is no room.
     ///
     /// Older files make room for newer ones. For what somebody asked for, any file does, and if none is left the limit
@@ -94,6 +107,7 @@ impl Room {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::time::AppleTime;
 
     fn room(keep: Keep) -> Room {
         let options = Options {
@@ -133,6 +147,33 @@ mod tests {
         assert_eq!(take(&mut room, 2, 500, true), Some(vec![]));
         tokio::time::advance(ATTACHMENT_ASKED_KEPT).await;
         assert_eq!(take(&mut room, 9, 30, false), Some(vec![1, 2]));
+    }
+
+    #[test]
+    fn a_smaller_limit_takes_the_oldest_first() {
+        let blob = |row: u64| StoredBlob {
+            size_bytes: 60,
+            chunks: RowId(row + 100),
+            files: vec![RowId(row)],
+            stored: AppleTime::default(),
+        };
+        let held = || {
+            [1_u8, 2, 3]
+                .map(|row| ([row; 32], blob(row.into())))
+                .to_vec()
+        };
+        let with = |keep| {
+            let options = Options {
+                keep,
+                limit_bytes: 100,
+                ..Options::default()
+            };
+            Room::new(&options, held())
+        };
+
+        assert_eq!(with(Keep::Recent).excess(), [[1; 32], [2; 32]]);
+        assert_eq!(with(Keep::None).excess(), [[1; 32], [2; 32]]);
+        assert!(with(Keep::All).excess().is_empty());
     }
 
     #[tokio::test(start_paused = true)]

@@ -36,8 +36,11 @@ const BATCH: usize = 500;
 /// Which records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
-    /// Those of which something is sealed.
+    /// Those of which something is sealed: another key may open it. What this version of the decoder could not read at all
+    /// it will not read now.
     Sealed,
+    /// Those, and what could not be read.
+    Quarantined,
     /// Those that another version of the decoder read.
     Outdated,
     /// All.
@@ -105,7 +108,7 @@ enum Records<'s> {
 impl<'s> Records<'s> {
     fn new(snapshot: &'s Snapshot, which: Again) -> Result<Self, IngestError> {
         Ok(match which {
-            Again::Sealed => {
+            Again::Sealed | Again::Quarantined => {
                 let listed = snapshot.quarantine()?.into_iter();
                 let ids: Vec<RowId> = listed.map(|(id, _)| id).collect();
                 Self::Listed(snapshot, ids.into_iter())
@@ -155,7 +158,11 @@ fn is_wanted(held: &StoredCloudRecord, which: Again) -> bool {
     let is_known = held.raw.is_some() || !held.record.fields.is_empty();
     is_known
         && match which {
-            Again::Sealed => held.raw.is_some(),
+            Again::Sealed => {
+                held.raw.is_some()
+                    && (held.became != Became::Unreadable || held.decoder != DECODER_VERSION)
+            }
+            Again::Quarantined => held.raw.is_some(),
             Again::Outdated => held.raw.is_some() || held.decoder != DECODER_VERSION,
             Again::All => true,
         }

@@ -7,7 +7,8 @@
 //! | file | what it does |
 //! |---|---|
 //! | `machine` | one pass over one zone as a table of states and events; pure |
-//! | `sync` | does what the machine says: asks, waits, opens, stores; all zones in order |
+//! | `sync` | does what the machine says; all zones in order |
+//! | `reading` | one zone as it is read: asks, opens, stores |
 //! | `open` | a change as it came to what is stored of it |
 //! | `chats` | which chat records are one conversation |
 //! | `feed` | pages for the store |
@@ -20,6 +21,10 @@
 //! | chats, messages | ends the pass with an error |
 //! | recently deleted, chats with businesses | the pass goes on and is degraded; zones that do not exist are passed over (D33) |
 //!
+//! A page that ends the program does not end it for ever: what panics is one record's, and is kept as it came (SC-14). Where
+//! the whole program dies three times at one position, the zone is read page by page, and after three more deaths there the
+//! page is kept without a look into it (SC-23a; `store::cloud`).
+//!
 //! Source: SC-1 to SC-32; D30 to D35.
 
 mod again;
@@ -27,6 +32,7 @@ mod chats;
 mod feed;
 mod machine;
 mod open;
+mod reading;
 mod schedule;
 mod sync;
 

@@ -1,8 +1,10 @@
 //! A change as it came to what is stored of it: read, opened with the keys that are held, decoded. One that cannot be read or
-//! opened goes along with its bytes; it never keeps others back (SC-14).
+//! opened goes along with its bytes; it never keeps others back, not even by a panic (SC-14).
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 
 use bytes::Bytes;
 use sha2::Digest;
@@ -30,10 +32,18 @@ use crate::store::cloud::CloudItem;
 /// Begins the name that a change gets that does not tell its own.
 const NAMELESS: &str = "?";
 
+/// Why a change is in quarantine that cannot be looked at.
+const BUG: &str = "a bug in footbridge: reading it panics";
+
+/// Why one is that came in a page that ended the program (SC-23a).
+const SET_ASIDE: &str = "footbridge ended again and again while it read the page that this came in; \
+     `footbridge redecode --all` tries once more";
+
 /// Opens the changes of one zone.
 pub(super) struct Opener {
     zone: CloudZone,
     keys: Option<ZoneKeys>,
+    people: Directory,
     decoder: Decoder,
     preparer: Preparer,
 }
@@ -56,7 +66,8 @@ impl Opener {
         Self {
             zone,
             keys,
-            decoder: Decoder::new(people),
+            decoder: Decoder::new(people.clone()),
+            people,
             preparer: Preparer::default(),
         }
     }
@@ -75,12 +86,48 @@ impl Opener {
         Ok(opened)
     }
 
+    /// Keeps changes without a look into their records.
+    pub(super) fn set_aside(changes: &[Bytes]) -> Opened {
+        let items = changes.iter().map(|bytes| closed(bytes, SET_ASIDE));
+        Opened {
+            items: items.collect(),
+            ..Opened::default()
+        }
+    }
+
     /// Opens one change.
     pub(super) fn open_one(
         &mut self,
         bytes: &Bytes,
         opened: &mut Opened,
     ) -> Result<(), StoreError> {
+        self.isolated(bytes, opened, |this, opened| {
+            this.open_change(bytes, opened)
+        })
+    }
+
+    /// Does what may be wrong with a change. If that panics, the change is kept as it came, and nothing else of it.
+    fn isolated(
+        &mut self,
+        bytes: &Bytes,
+        opened: &mut Opened,
+        work: impl FnOnce(&mut Self, &mut Opened) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let (items, chats, closed_before) = (opened.items.len(), opened.chats.len(), opened.closed);
+        let done = catch_unwind(AssertUnwindSafe(|| work(self, opened)));
+        done.unwrap_or_else(|_panic| {
+            tracing::error!(zone = self.zone.name(), "reading a record panicked");
+            self.decoder = Decoder::new(self.people.clone());
+            self.preparer = Preparer::default();
+            opened.items.truncate(items);
+            opened.chats.truncate(chats);
+            opened.closed = closed_before;
+            opened.items.push(closed(bytes, BUG));
+            Ok(())
+        })
+    }
+
+    fn open_change(&mut self, bytes: &Bytes, opened: &mut Opened) -> Result<(), StoreError> {
         let raw = || Some(bytes.to_vec());
         let item = |name, content, raw| CloudItem { name, content, raw };
         let change = match RecordChange::read(bytes.clone()) {
@@ -108,7 +155,7 @@ impl Opener {
         };
         match sealed {
             Ok(sealed) => {
-                let raw = raw().filter(|_| !sealed.is_empty());
+                let raw = if sealed.is_empty() { None } else { raw() };
                 let mut record = cloudkit::record(record, &sealed);
                 self.zone.name().clone_into(&mut record.zone);
                 name.as_str().clone_into(&mut record.name);
@@ -187,6 +234,21 @@ fn names_of(chat: &CloudChat) -> Vec<Alias> {
     names
 }
 
+/// A change of which nothing but its name is looked at.
+fn closed(bytes: &Bytes, reason: &str) -> CloudItem {
+    let read = catch_unwind(|| RecordChange::read(bytes.clone()));
+    let name = read
+        .ok()
+        .and_then(|change| change.ok()?.name().and_then(RecordName::parse));
+    CloudItem {
+        name: name.unwrap_or_else(|| nameless(bytes)),
+        content: CloudContent::Unreadable {
+            reason: reason.to_owned(),
+        },
+        raw: Some(bytes.to_vec()),
+    }
+}
+
 /// A name for a change that does not tell its own: the same for the same bytes.
 fn nameless(bytes: &Bytes) -> RecordName {
     let mut name = NAMELESS.to_owned();
@@ -200,4 +262,62 @@ fn nameless(bytes: &Bytes) -> RecordName {
         reason = "the name begins with a question mark: it is not empty"
     )]
     RecordName::parse(&name).expect("not empty")
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::BUG;
+    use super::Opened;
+    use super::Opener;
+    use crate::base::ids::RecordName;
+    use crate::codec::cloudkit::RecordChange;
+    use crate::codec::cloudkit::RecordIdentifier;
+    use crate::codec::cloudkit::ZoneIdentifier;
+    use crate::decode::chatdb::Directory;
+    use crate::model::record::CloudZone;
+    use crate::store::cloud::CloudContent;
+
+    fn deleted(name: &str) -> Bytes {
+        let zone = ZoneIdentifier::new(CloudZone::Messages.name(), "_user");
+        RecordChange {
+            identifier: Some(RecordIdentifier::new(name, zone)),
+            ..RecordChange::default()
+        }
+        .write()
+    }
+
+    #[test]
+    fn a_record_that_panics_is_kept_and_its_neighbours_are_read() {
+        let mut opener = Opener::new(CloudZone::Messages, None, Directory::default());
+        let mut opened = Opened::default();
+        let [first, bad, last] = ["first", "bad", "last"].map(deleted);
+
+        opener.open_one(&first, &mut opened).unwrap();
+        opener
+            .isolated(&bad, &mut opened, |this, opened| {
+                this.open_change(&bad, opened).unwrap();
+                panic!("a bug")
+            })
+            .unwrap();
+        opener.open_one(&last, &mut opened).unwrap();
+
+        let names: Vec<&RecordName> = opened.items.iter().map(|item| &item.name).collect();
+        let [_, kept, _] = opened.items.as_slice() else {
+            panic!("{names:?}")
+        };
+        assert_eq!(
+            names,
+            ["first", "bad", "last"]
+                .map(|name| RecordName::parse(name).unwrap())
+                .iter()
+                .collect::<Vec<_>>()
+        );
+        assert_eq!(kept.raw.as_deref(), Some(&bad[..]));
+        let CloudContent::Unreadable { reason } = &kept.content else {
+            panic!("it was read")
+        };
+        assert_eq!(reason, BUG);
+    }
 }

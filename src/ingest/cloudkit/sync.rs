@@ -1,24 +1,18 @@
 //! Passes over all zones: does what the machine of each says, and keeps what comes.
 
 use std::ops::ControlFlow;
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::apple::session::Keychain;
 use crate::apple::session::Session;
-use crate::apple::zone::ZoneKeys;
-use crate::base::ids::ChangeToken;
-use crate::base::ids::ZoneName;
 use crate::base::limits::CLOUD_COMMIT_RECORDS;
 use crate::base::limits::CLOUD_GONE_RETRY;
 use crate::base::limits::CLOUD_SESSION_POLL;
-use crate::base::limits::CLOUD_STALL;
 use crate::base::limits::GROUP_WAIT;
 use crate::base::limits::RECENTLY_DELETED_BOX;
 use crate::base::limits::RECENTLY_DELETED_EVERY;
@@ -31,35 +25,31 @@ use crate::ingest::IngestError;
 use crate::ingest::cloudkit::again::Again;
 use crate::ingest::cloudkit::again::again;
 use crate::ingest::cloudkit::again::keys_of;
-use crate::ingest::cloudkit::again::send;
 use crate::ingest::cloudkit::feed::Feed;
 use crate::ingest::cloudkit::machine::Action;
 use crate::ingest::cloudkit::machine::Event;
 use crate::ingest::cloudkit::machine::Machine;
-use crate::ingest::cloudkit::machine::Paging;
 use crate::ingest::cloudkit::machine::Question;
 use crate::ingest::cloudkit::machine::State;
 use crate::ingest::cloudkit::machine::Stop;
-use crate::ingest::cloudkit::open::Opened;
-use crate::ingest::cloudkit::open::Opener;
+use crate::ingest::cloudkit::reading::Pass;
+use crate::ingest::cloudkit::reading::Reading;
+use crate::ingest::cloudkit::reading::is_extra;
+use crate::ingest::cloudkit::reading::off_thread;
 use crate::ingest::cloudkit::schedule::Next;
 use crate::ingest::cloudkit::schedule::Schedule;
 use crate::model::change::Cursor;
 use crate::model::record::CloudZone;
 use crate::model::record::SourceKind;
 use crate::model::region::Region;
-use crate::source::cloudkit::Answers;
-use crate::source::cloudkit::ChangesPage;
-use crate::source::cloudkit::ChangesRequest;
 use crate::source::cloudkit::Cloud;
-use crate::source::cloudkit::CloudError;
-use crate::source::cloudkit::Reaction;
 use crate::source::cloudkit::SetupError;
 use crate::store::Pace;
 use crate::store::Page;
 use crate::store::Store;
+use crate::store::StoreError;
 use crate::store::Tally;
-use crate::store::Writer;
+use crate::store::Transaction;
 use crate::store::cloud::ZoneStep;
 use crate::store::value::CloudAccount;
 use crate::store::value::Ended;
@@ -89,6 +79,9 @@ pub struct Options {
     pub region: Option<Region>,
     /// How much goes into one commit.
     pub pace: Pace,
+    /// Whether the guard against a page that ends the program stands also once everything was read (SC-23a). It costs a
+    /// commit a zone.
+    pub is_guarded: bool,
 }
 
 impl Default for Options {
@@ -99,6 +92,7 @@ impl Default for Options {
                 rows: CLOUD_COMMIT_RECORDS,
                 wait: GROUP_WAIT,
             },
+            is_guarded: false,
         }
     }
 }
@@ -265,7 +259,17 @@ impl<C: Connect> Sync<C> {
         on_page: OnPage<'_>,
     ) -> Result<Report, IngestError> {
         // Boxed: what a pass keeps while it waits is much.
-        Box::pin(self.pass_over_zones(stop, on_page)).await
+        let ended = Box::pin(self.pass_over_zones(stop, on_page)).await;
+        if ended.is_err() {
+            // An error is no death. Where the store refuses this too, it refuses the next note as well.
+            let forget = |tx: &mut Transaction<'_>| {
+                CloudZone::ALL
+                    .into_iter()
+                    .try_for_each(|zone| tx.end_zone(zone))
+            };
+            drop(self.store.write::<StoreError>(forget));
+        }
+        ended
     }
 
     async fn pass_over_zones(
@@ -290,6 +294,8 @@ impl<C: Connect> Sync<C> {
             writer: Arc::new(self.store.writer(self.options.pace)),
             on_page,
             is_stopped: false,
+            is_guarded: !was_complete || self.options.is_guarded,
+            tally: Tally::default(),
         };
         drop(snapshot);
         if let Some(first) = pass.feed.as_ref().and_then(Feed::first) {
@@ -304,7 +310,7 @@ impl<C: Connect> Sync<C> {
             }
             let was_new = state.pages == 0;
             let found = self.zone(&mut pass, zone, state, stop).await?;
-            report.tally += pass.flush().await?;
+            pass.flush().await?;
             tracing::info!(
                 zone = zone.name(),
                 pages = found.pages,
@@ -338,7 +344,8 @@ impl<C: Connect> Sync<C> {
         if is_good || was_complete {
             pass.send(end_of_pass()).await?;
         }
-        report.tally += pass.flush().await?;
+        pass.flush().await?;
+        report.tally += pass.tally;
         let line = self.line()?;
         if self.tried != Some(line.imports) || report.zones.iter().any(|zone| zone.closed > 0) {
             // Keys can have come in the midst of the pass.
@@ -434,6 +441,7 @@ impl<C: Connect> Sync<C> {
             .and_then(|zone| keys_of(&zone.0, &line.keychain));
         let has_keys = keys.is_some();
         let mut reading = Reading::new(zone, state.position(), pass.opener(zone, keys));
+        reading.footing = pass.begin(zone).await?;
         let mut machine = Machine::new();
         let mut event = Event::Start { has_keys };
         loop {
@@ -514,261 +522,11 @@ impl<C: Connect> Sync<C> {
     }
 }
 
-/// What a pass works with.
-struct Pass<'a> {
-    /// Taken while another thread has it.
-    feed: Option<Feed>,
-    writer: Arc<Writer>,
-    on_page: OnPage<'a>,
-    /// Whether who is told of pages wants no more.
-    is_stopped: bool,
-}
-
-impl Pass<'_> {
-    fn opener(&self, zone: CloudZone, keys: Option<ZoneKeys>) -> Option<Opener> {
-        Some(self.feed.as_ref()?.opener(zone, keys))
-    }
-
-    /// Hands a page to the writer, waiting elsewhere while too much waits already.
-    async fn send(&self, page: Page) -> Result<(), IngestError> {
-        let writer = Arc::clone(&self.writer);
-        off_thread(move || send(&writer, page)).await?
-    }
-
-    async fn flush(&self) -> Result<Tally, IngestError> {
-        let writer = Arc::clone(&self.writer);
-        Ok(off_thread(move || writer.flush()).await??)
-    }
-}
-
-/// A zone that is being read.
-struct Reading {
-    report: ZoneReport,
-    token: Option<ChangeToken>,
-    /// Taken while another thread has it.
-    opener: Option<Opener>,
-    /// The page in hand.
-    page: Option<ChangesPage>,
-    /// What was opened of it.
-    opened: Option<Opened>,
-    /// The zone as the server described it just now.
-    described: Option<Vec<u8>>,
-    /// What the last failure was.
-    reason: String,
-}
-
-impl Reading {
-    fn new(zone: CloudZone, token: Option<ChangeToken>, opener: Option<Opener>) -> Self {
-        Self {
-            report: ZoneReport {
-                zone,
-                ended: Ended::Never,
-                pages: 0,
-                changes: 0,
-                closed: 0,
-            },
-            token,
-            opener,
-            page: None,
-            opened: None,
-            described: None,
-            reason: String::new(),
-        }
-    }
-
-    fn zone(&self) -> CloudZone {
-        self.report.zone
-    }
-
-    async fn ask_zone(&mut self, cloud: &impl Cloud, stop: &CancellationToken) -> Event {
-        let names = zone_names(self.zone());
-        match one(cloud, stop, cloud.zones(&names)).await {
-            Answer::Is(answer) => {
-                self.described = Some(answer.zone.write());
-                Event::Described
-            }
-            Answer::Failed(error) => self.failed(&error),
-            Answer::Stalled => self.stalled(),
-            Answer::Cancelled => Event::Cancelled,
-        }
-    }
-
-    async fn ask_page(
-        &mut self,
-        cloud: &impl Cloud,
-        stop: &CancellationToken,
-        refreshes: u32,
-    ) -> Result<Event, IngestError> {
-        let requests: Vec<ChangesRequest> = zone_names(self.zone())
-            .into_iter()
-            .map(|zone| ChangesRequest {
-                zone,
-                token: self.token.clone(),
-                newest_first: false,
-            })
-            .collect();
-        match one(cloud, stop, cloud.changes(&requests)).await {
-            Answer::Is(page) => self.page = Some(page),
-            Answer::Failed(error) => return Ok(self.failed(&error)),
-            Answer::Stalled => return Ok(self.stalled()),
-            Answer::Cancelled => return Ok(Event::Cancelled),
-        }
-        self.open().await?;
-        let lacks_key = self.opened.as_ref().is_some_and(|opened| opened.closed > 0);
-        Ok(if lacks_key && refreshes == 0 {
-            Event::LacksKey
-        } else {
-            Event::Page(self.paging())
-        })
-    }
-
-    fn failed(&mut self, error: &CloudError) -> Event {
-        self.reason = error.to_string();
-        let reaction = error.reaction();
-        if reaction == Reaction::ZoneGone && is_extra(self.zone()) {
-            // Most accounts have none of these.
-            tracing::debug!(zone = self.zone().name(), "there is no such zone");
-        } else {
-            tracing::warn!(zone = self.zone().name(), %error, "iCloud did not answer well");
-        }
-        Event::Failed(reaction)
-    }
-
-    fn stalled(&mut self) -> Event {
-        "iCloud did not answer at all".clone_into(&mut self.reason);
-        tracing::warn!(zone = self.zone().name(), "iCloud did not answer");
-        Event::Failed(Reaction::Wait(None))
-    }
-
-    /// What the page in hand says of what comes after it.
-    fn paging(&self) -> Paging {
-        let Some(page) = &self.page else {
-            return Paging::NoToken;
-        };
-        let is_later = self.report.pages > 0 || page.changes.is_empty();
-        match &page.token {
-            _ if page.is_last => Paging::Last,
-            None => Paging::NoToken,
-            Some(token) if self.token.as_ref() == Some(token) && is_later => Paging::SameToken,
-            Some(_) => Paging::More,
-        }
-    }
-
-    /// Opens the page in hand with the keys that are held.
-    async fn open(&mut self) -> Result<(), IngestError> {
-        let (Some(mut opener), Some(page)) = (self.opener.take(), &self.page) else {
-            return Ok(());
-        };
-        let changes = page.changes.clone();
-        let (opener, found) = off_thread(move || {
-            let found = opener.open(&changes);
-            (opener, found)
-        })
-        .await?;
-        self.opener = Some(opener);
-        self.opened = Some(found?);
-        Ok(())
-    }
-
-    /// Keeps the zone as it was described, and its keys.
-    async fn keep(&mut self, pass: &Pass<'_>, keychain: &Keychain) -> Result<(), IngestError> {
-        let Some(described) = self.described.take() else {
-            return Ok(());
-        };
-        if let Some(opener) = &mut self.opener {
-            opener.set_keys(keys_of(&described, keychain));
-        }
-        let step = ZoneStep::Described(described);
-        pass.send(Feed::step(self.zone(), step)).await
-    }
-
-    /// Hands the page in hand to the writer, with the position behind it.
-    async fn store(&mut self, pass: &mut Pass<'_>) -> Result<(), IngestError> {
-        let (Some(page), Some(opened)) = (self.page.take(), self.opened.take()) else {
-            return Ok(());
-        };
-        self.report.pages += 1;
-        self.report.changes += opened.items.len() as u64;
-        self.report.closed += opened.closed;
-        let step = ZoneStep::Forward(page.token.clone());
-        if page.token.is_some() {
-            self.token = page.token;
-        }
-        if let Some(mut feed) = pass.feed.take() {
-            let (zone, writer) = (self.zone(), Arc::clone(&pass.writer));
-            let (feed, sent) = off_thread(move || {
-                let page = feed.page(zone, opened, step);
-                (feed, send(&writer, page))
-            })
-            .await?;
-            pass.feed = Some(feed);
-            sent?;
-        }
-        pass.is_stopped |= (pass.on_page)(&self.report).is_break();
-        Ok(())
-    }
-}
-
-/// What became of a question.
-enum Answer<T> {
-    Is(T),
-    Failed(CloudError),
-    Stalled,
-    Cancelled,
-}
-
-/// The answer to one question of a call.
-async fn one<T>(
-    cloud: &impl Cloud,
-    stop: &CancellationToken,
-    call: impl Future<Output = Answers<T>>,
-) -> Answer<T> {
-    let limit = cloud.delay(CLOUD_STALL);
-    let answers = match stop.run_until_cancelled(timeout(limit, call)).await {
-        None => return Answer::Cancelled,
-        Some(Err(_elapsed)) => return Answer::Stalled,
-        Some(Ok(answers)) => answers,
-    };
-    match answers.map(|answers| answers.into_iter().next()) {
-        Ok(Some(Ok(answer))) => Answer::Is(answer),
-        Ok(Some(Err(error))) | Err(error) => Answer::Failed(error),
-        Ok(None) => Answer::Failed(CloudError::Unanswered),
-    }
-}
-
-fn zone_names(zone: CloudZone) -> Vec<ZoneName> {
-    ZoneName::parse(zone.name()).into_iter().collect()
-}
-
 /// Waits, unless it is to stop.
 async fn pause(wait: Duration, stop: &CancellationToken) -> Event {
     match stop.run_until_cancelled(sleep(wait)).await {
         Some(()) => Event::TimeUp,
         None => Event::Cancelled,
-    }
-}
-
-/// Does work that blocks on a thread for that. Its panic is passed on: a page is never given up silently (SC-22).
-async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, IngestError> {
-    match spawn_blocking(work).await {
-        Ok(done) => Ok(done),
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => resume_unwind(panic),
-            Err(_shut_down) => Err(IngestError::Stopped),
-        },
-    }
-}
-
-/// Whether a zone is one that most accounts do not have.
-fn is_extra(zone: CloudZone) -> bool {
-    match zone {
-        CloudZone::BotAttachments | CloudZone::BotMessages | CloudZone::BotRecentlyDeleted => true,
-        CloudZone::Attachments
-        | CloudZone::Chats
-        | CloudZone::Messages
-        | CloudZone::RecentlyDeleted => false,
     }
 }
 

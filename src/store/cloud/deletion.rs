@@ -144,7 +144,11 @@ impl Transaction<'_> {
     /// Looks at the conversations of which something was deleted or came, whether they count as deleted now.
     pub(super) fn settle_conversations(&mut self) -> Result<(), StoreError> {
         let mut doubtful = std::mem::take(&mut self.doubtful);
-        let touched: Vec<RowId> = self.heads.keys().copied().collect();
+        let coming = self.coming_change();
+        let since = std::mem::replace(&mut self.settled, coming);
+        let touched = self.heads.iter();
+        let touched = touched.filter(|(_, head)| head.last_change >= since);
+        let touched: Vec<RowId> = touched.map(|(row, _)| *row).collect();
         for conversation in touched {
             let held = find(&self.tables.conversations, "conversations", conversation.0)?;
             if held.is_some_and(|held: StoredConversation| held.conversation.deleted.is_some()) {

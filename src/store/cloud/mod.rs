@@ -5,6 +5,7 @@
 //! | follow a page into the tables | `page`, then `messages`, `files`, `chats` |
 //! | find a record by its name, and file it | `records` |
 //! | see when a message or a conversation counts as deleted | `deletion` |
+//! | see what guards against a page that ends the program | `guard` |
 //! | see what is held, and how far a zone was read | `held` |
 //!
 //! A record's id is the row of the message or file that it is, so that what CloudKit says stands beside what chat.db says
@@ -18,6 +19,7 @@
 mod chats;
 mod deletion;
 mod files;
+mod guard;
 mod held;
 mod messages;
 mod page;
@@ -27,6 +29,7 @@ mod verify;
 use crate::model::record::CloudZone;
 use crate::model::record::SourceKind;
 
+pub use guard::Footing;
 pub use held::AssetKey;
 pub use held::CloudPlace;
 pub use held::NamedRecord;

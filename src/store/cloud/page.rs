@@ -179,6 +179,7 @@ impl Transaction<'_> {
                 }
                 state.ended = ended;
                 state.ended_at = Some(self.now);
+                self.end_zone(page.zone)?;
             }
             ZoneStep::Described(zone) => state.protection = Some(Opaque(zone)),
         }

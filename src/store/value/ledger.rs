@@ -92,6 +92,8 @@ pub struct Tombstone {
 pub enum FailureKind {
     /// Reading an attachment.
     Attachment,
+    /// Reading a zone of CloudKit: the program died while it did (SC-23a). The row is the zone's number.
+    Zone,
 }
 
 impl FailureKind {
@@ -99,6 +101,7 @@ impl FailureKind {
     pub const fn number(self) -> u8 {
         match self {
             Self::Attachment => 1,
+            Self::Zone => 2,
         }
     }
 }
