@@ -30,6 +30,8 @@ use crate::source::cloudkit::Cloud;
 use crate::source::cloudkit::CloudError;
 use crate::source::cloudkit::Reaction;
 use crate::store::Page;
+use crate::store::Store;
+use crate::store::StoreError;
 use crate::store::Tally;
 use crate::store::Writer;
 use crate::store::cloud::Footing;
@@ -38,6 +40,7 @@ use crate::store::value::Ended;
 
 /// What a pass works with.
 pub(super) struct Pass<'a> {
+    pub(super) store: Store,
     /// Taken while another thread has it.
     pub(super) feed: Option<Feed>,
     pub(super) writer: Arc<Writer>,
@@ -72,7 +75,16 @@ impl Pass<'_> {
         if !self.is_guarded {
             return Ok(Footing::Usual);
         }
-        let footing = self.writer.apply(move |tx| tx.begin_zone(zone)).await?;
+        let store = self.store.clone();
+        let footing = off_thread(move || {
+            let mut footing = Footing::Usual;
+            store.write::<StoreError>(|tx| {
+                footing = tx.begin_zone(zone)?;
+                Ok(())
+            })?;
+            Ok::<_, StoreError>(footing)
+        });
+        let footing = footing.await??;
         match footing {
             Footing::Usual => {}
             Footing::PageByPage => {

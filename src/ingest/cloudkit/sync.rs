@@ -290,6 +290,7 @@ impl<C: Connect> Sync<C> {
         let snapshot = self.store.snapshot()?;
         let was_complete = snapshot.cursor(SourceKind::CloudKit)?.is_some();
         let mut pass = Pass {
+            store: self.store.clone(),
             feed: Some(Feed::new(&snapshot, &line.handles, self.options.region)?),
             writer: Arc::new(self.store.writer(self.options.pace)),
             on_page,
