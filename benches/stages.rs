@@ -462,21 +462,7 @@ fn whole(session: &[u8], feeds: Vec<Feed>, folder: &Path) -> Result<Duration, Tr
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let begin = Instant::now();
         let before = process_cpu(begin);
-        let mut sync = Sync::new(
-            store,
-            clock,
-            memory.clone(),
-            Options {
-                pace: footbridge::store::Pace {
-                    rows: std::env::var("TMP_ROWS")
-                        .ok()
-                        .and_then(|t| t.parse().ok())
-                        .unwrap_or(2000),
-                    ..Options::default().pace
-                },
-                ..Options::default()
-            },
-        );
+        let mut sync = Sync::new(store, clock, memory.clone(), Options::default());
         let stop = CancellationToken::new();
         runtime.block_on(sync.pass(&stop, &|_| ControlFlow::Continue(())))?;
         fastest = fastest.min(process_cpu(begin).saturating_sub(before));
