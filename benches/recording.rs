@@ -73,7 +73,7 @@ fn bodies(account: &Account, zone: CloudZone) -> Vec<Bytes> {
         let Ok((page, _no_assets)) = account.changes(&request, host) else {
             return bodies;
         };
-        token = page.token.clone();
+        token.clone_from(&page.token);
         let is_last = page.status == Some(RetrieveChangesResponse::CAUGHT_UP);
         let answer = ResponseOperation {
             operation: Some(Operation {
