@@ -1,7 +1,6 @@
 //! A Messages database of many conversations that somebody writes into, and clients that follow.
 
 use std::collections::BTreeMap;
-use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::Duration;
 use std::time::Instant;
@@ -94,7 +93,8 @@ const WAIT: Duration = Duration::from_secs(30);
 
 /// A client that follows a service, and what it saw.
 pub(crate) struct Follower {
-    client: Client<TcpStream>,
+    address: String,
+    token: String,
     since: String,
     /// Numbers of messages by room, in the order in which they came, and when.
     seen: BTreeMap<String, Vec<(u32, Instant)>>,
@@ -119,10 +119,10 @@ pub(crate) fn sync_path(limit: usize) -> String {
 impl Follower {
     /// Reads what there is.
     pub(crate) fn start(address: &str, token: &str) -> Self {
-        let mut client = Client::connect(address, token);
-        let sync = client.get(&sync_path(1));
+        let sync = Client::connect(address, token).get(&sync_path(1));
         Self {
-            client,
+            address: address.to_owned(),
+            token: token.to_owned(),
             since: sync["next_batch"].as_str().unwrap().to_owned(),
             seen: BTreeMap::new(),
         }
@@ -132,12 +132,15 @@ impl Follower {
     ///
     /// Panics when one is missing, comes twice, or comes before one that was sent earlier in the same room.
     pub(crate) fn follow(mut self, messages: usize) -> Vec<(u32, Instant)> {
+        // Another connection than at the start: one that is idle for ten seconds is closed, and so long it may take until
+        // fifty clients have started.
+        let mut client = Client::connect(&self.address, &self.token);
         let path = sync_path(100);
         let mut count = 0;
         while count < messages {
             let path = format!("{path}&timeout={}&since={}", WAIT.as_millis(), self.since);
             let asked = Instant::now();
-            let sync = self.client.get(&path);
+            let sync = client.get(&path);
             let at = Instant::now();
             sync["next_batch"]
                 .as_str()
