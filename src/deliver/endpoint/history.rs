@@ -135,8 +135,7 @@ impl Endpoint {
         call: &Call,
         ask: impl FnOnce(&View<'_>, i64) -> Answer,
     ) -> Answer {
-        let snapshot = self.store.snapshot()?;
-        let present = self.present(&snapshot)?;
+        let (snapshot, present) = self.now()?;
         let room = present
             .rooms
             .by_id(call.segment("room"))

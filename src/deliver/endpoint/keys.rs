@@ -372,7 +372,7 @@ fn changes(endpoint: &Endpoint, call: &Call) -> Answer {
         Position::parse(token).ok_or_else(invalid)
     };
     let (from, to) = (position("from")?, position("to")?);
-    let snapshot = endpoint.store.snapshot()?;
+    let (snapshot, present) = endpoint.now()?;
     // Positions of another file's life say nothing: everything may have changed.
     let is_ours = from.generation == endpoint.generation && to.generation == endpoint.generation;
     let (since, until) = if is_ours {
@@ -380,7 +380,6 @@ fn changes(endpoint: &Endpoint, call: &Call) -> Answer {
     } else {
         (ChangeNumber::default(), ChangeNumber(u64::MAX))
     };
-    let present = endpoint.present(&snapshot)?;
     let news = snapshot.news_after(since, &present.places, KEY_CHANGES)?;
     let asking = call.session()?.account;
     let (changed, left) = changed_users(endpoint, &snapshot, asking, &news, since, until)?;

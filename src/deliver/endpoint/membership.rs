@@ -186,8 +186,7 @@ fn create(endpoint: &Endpoint, call: &Call) -> Answer {
     let absent = || MatrixError::forbidden("the archive has no conversation with that person");
     let owner = &endpoint.settings.account;
     let handle = owner.handle_of(invited).ok_or_else(absent)?;
-    let snapshot = endpoint.store.snapshot()?;
-    let present = endpoint.present(&snapshot)?;
+    let (snapshot, present) = endpoint.now()?;
     let alias = Alias::key(&ConversationKey::direct(&handle));
     let conversation = snapshot.resolve(&alias)?.ok_or_else(absent)?;
     let room = present.rooms.of(conversation).ok_or_else(absent)?;

@@ -516,7 +516,12 @@ impl Endpoint {
         ))
     }
 
-    /// The rooms as of a snapshot.
+    /// The archive as it is now, and its rooms.
+    fn now(&self) -> Result<(Snapshot, Arc<Present>), StoreError> {
+        self.presents.now(&self.store, &self.settings.account)
+    }
+
+    /// The rooms as of a snapshot, or later ones: for what depends on nothing else.
     fn present(&self, snapshot: &Snapshot) -> Result<Arc<Present>, StoreError> {
         self.presents.of(snapshot, &self.settings.account)
     }

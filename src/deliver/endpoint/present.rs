@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
 use crate::base::ids::ChangeNumber;
@@ -11,6 +12,7 @@ use crate::matrix::ids::Account;
 use crate::model::message::Kind;
 use crate::store::Places;
 use crate::store::Snapshot;
+use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::value::ChangeKind;
 
@@ -31,6 +33,21 @@ pub(super) struct Present {
 pub(super) struct Presents(Mutex<Option<Arc<Present>>>);
 
 impl Presents {
+    /// The archive as it is now, and the present of just that. Whoever answers with both must take both from here: rooms
+    /// that are newer than the snapshot would show what ended with a later change as if it had come with this one, and a
+    /// client that follows would be told of it twice.
+    pub(super) fn now(
+        &self,
+        store: &Store,
+        account: &Account,
+    ) -> Result<(Snapshot, Arc<Present>), StoreError> {
+        let mut held = self.lock();
+        // Taken while nobody else can bring the rooms up to date: what is held is not of a later change.
+        let snapshot = store.snapshot()?;
+        let present = brought_up(&mut held, &snapshot, account)?;
+        Ok((snapshot, present))
+    }
+
     /// The present of a snapshot. An older snapshot than the newest that was asked for gets the newer rooms: what it
     /// does not hold of them is not shown.
     pub(super) fn of(
@@ -38,17 +55,29 @@ impl Presents {
         snapshot: &Snapshot,
         account: &Account,
     ) -> Result<Arc<Present>, StoreError> {
-        let change = snapshot.last_change()?;
-        // Held while it is made: others would only make the same.
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let present = match held.as_ref() {
-            Some(present) if present.change >= change => return Ok(Arc::clone(present)),
-            Some(present) => Arc::new(after(present, snapshot, account, change)?),
-            None => Arc::new(anew(snapshot, account, change)?),
-        };
-        *held = Some(Arc::clone(&present));
-        Ok(present)
+        brought_up(&mut self.lock(), snapshot, account)
     }
+
+    /// Held while a present is made: others would only make the same.
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Present>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is held, after it was made that of a snapshot unless it is newer.
+fn brought_up(
+    held: &mut Option<Arc<Present>>,
+    snapshot: &Snapshot,
+    account: &Account,
+) -> Result<Arc<Present>, StoreError> {
+    let change = snapshot.last_change()?;
+    let present = match held.as_ref() {
+        Some(present) if present.change >= change => return Ok(Arc::clone(present)),
+        Some(present) => Arc::new(after(present, snapshot, account, change)?),
+        None => Arc::new(anew(snapshot, account, change)?),
+    };
+    *held = Some(Arc::clone(&present));
+    Ok(present)
 }
 
 fn anew(

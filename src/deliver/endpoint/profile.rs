@@ -143,8 +143,7 @@ fn search(endpoint: &Endpoint, call: &Call) -> Answer {
     let search: Search = call.json()?;
     let limit = search.limit.unwrap_or(DIRECTORY_RESULTS);
     let limit = limit.min(DIRECTORY_RESULTS_MOST);
-    let snapshot = endpoint.store.snapshot()?;
-    let present = endpoint.present(&snapshot)?;
+    let (snapshot, present) = endpoint.now()?;
     let people = &present.rooms.people;
     let term = search.search_term.trim().to_lowercase();
     let found = |(user_id, handle): (String, &Handle)| {
@@ -220,8 +219,7 @@ fn ignore(endpoint: &Endpoint, call: &Call) -> Answer {
 /// `GET /_matrix/client/v3/joined_rooms`. The archive's rooms are the owner's alone.
 fn joined_rooms(endpoint: &Endpoint, call: &Call) -> Answer {
     let account = call.session()?.account;
-    let snapshot = endpoint.store.snapshot()?;
-    let present = endpoint.present(&snapshot)?;
+    let (snapshot, present) = endpoint.now()?;
     let mut ids: Vec<&str> = Vec::new();
     for room in present.rooms.iter().filter(|_| account == Account::OWNER) {
         let view = endpoint.view(&snapshot, &present, room)?;

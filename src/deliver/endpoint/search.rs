@@ -174,8 +174,7 @@ fn search(endpoint: &Endpoint, call: &Call) -> Answer {
     let Some(query) = query else {
         return json(&answer(&Page::default()));
     };
-    let snapshot = endpoint.store.snapshot()?;
-    let present = endpoint.present(&snapshot)?;
+    let (snapshot, present) = endpoint.now()?;
     let mut search = Search {
         endpoint,
         snapshot: &snapshot,

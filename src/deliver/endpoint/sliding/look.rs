@@ -91,8 +91,7 @@ pub(super) fn look(
     request: &Request,
     base: &Generation,
 ) -> Result<Found, MatrixError> {
-    let snapshot = endpoint.store.snapshot()?;
-    let present = endpoint.present(&snapshot)?;
+    let (snapshot, present) = endpoint.now()?;
     let look = Look {
         endpoint,
         session,

@@ -44,9 +44,6 @@ use crate::store::Snapshot;
 use crate::store::account::Account;
 use crate::store::value::ChangeEntry;
 
-/// How often rooms and snapshot are taken again when somebody else came in between.
-const TRIES: usize = 4;
-
 /// Account data that names the rooms with one person.
 const DIRECT: &str = "m.direct";
 
@@ -143,7 +140,7 @@ impl Turn {
         ask: &Ask,
         from: Since,
     ) -> Result<Self, MatrixError> {
-        let (snapshot, present) = moment(endpoint)?;
+        let (snapshot, present) = endpoint.now()?;
         let latest = snapshot.last_change()?;
         let known = match from {
             Since::Position(position)
@@ -216,20 +213,6 @@ impl Turn {
             typing_ends: typing.ends,
         })
     }
-}
-
-/// The archive as it is now, and the rooms of just that.
-fn moment(endpoint: &Endpoint) -> Result<(Snapshot, Arc<Present>), MatrixError> {
-    let mut snapshot = endpoint.store.snapshot()?;
-    let mut present = endpoint.present(&snapshot)?;
-    for _ in 1..TRIES {
-        if present.change == snapshot.last_change()? {
-            break;
-        }
-        snapshot = endpoint.store.snapshot()?;
-        present = endpoint.present(&snapshot)?;
-    }
-    Ok((snapshot, present))
 }
 
 impl Moment<'_> {

@@ -1,6 +1,7 @@
 //! The rules of `/sync`, one test each.
 
 mod model;
+mod race;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
