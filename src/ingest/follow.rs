@@ -91,12 +91,19 @@ pub fn follow(
             outcome => on_pass(outcome.as_ref()),
         }
         pause = match outcome {
-            Ok(_) => FOLLOW_POLL,
+            Ok(_) => until_next_look(now, clock.now()),
             Err(IngestError::Store(error)) => return Err(error.into()),
             Err(_) => (pause * 2).clamp(FOLLOW_RETRY, FOLLOW_RETRY_MOST),
         };
     }
     Ok(())
+}
+
+/// What a pass leaves of the time between two looks: rows that came meanwhile do not wait for both.
+fn until_next_look(last: AppleTime, now: AppleTime) -> Duration {
+    let passed = now.nanos().saturating_sub(last.nanos());
+    let passed = u64::try_from(passed).map_or(Duration::ZERO, Duration::from_nanos);
+    FOLLOW_POLL.saturating_sub(passed)
 }
 
 /// One pass, and the newest ROWID when it began.
@@ -213,6 +220,16 @@ mod tests {
         assert_eq!(schedule.due([1; 32], START), Some(Scope::All));
         schedule.done(Scope::All, [1; 32], START, 5_000);
         schedule
+    }
+
+    #[test]
+    fn a_pass_is_part_of_the_time_between_two_looks() {
+        let after = |passed| until_next_look(START, START.plus(passed));
+
+        assert_eq!(after(Duration::ZERO), FOLLOW_POLL);
+        assert_eq!(after(FOLLOW_POLL / 4), FOLLOW_POLL * 3 / 4);
+        assert_eq!(after(FOLLOW_POLL * 2), Duration::ZERO);
+        assert_eq!(until_next_look(START.plus(FOLLOW_POLL), START), FOLLOW_POLL);
     }
 
     #[test]
