@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::app::AppError;
+use crate::base::limits::PAGE_CACHE_BYTES;
+use crate::base::limits::SERVICE_CACHE_BYTES;
 use crate::base::time::Clock;
 use crate::base::time::SystemClock;
 use crate::store::Absent;
@@ -36,7 +38,7 @@ impl Archive {
     /// [`AppError::Store`] and [`AppError::Open`] with every [`StoreError`] that opening can meet, absence among them;
     /// [`AppError::Argument`] for a folder.
     pub fn open(path: &Path) -> Result<Self, AppError> {
-        Self::with(path, Absent::Refuse)
+        Self::with(path, Absent::Refuse, PAGE_CACHE_BYTES)
     }
 
     /// Opens an archive, making it if there is none.
@@ -45,10 +47,19 @@ impl Archive {
     ///
     /// As [`Self::open`], without absence.
     pub fn open_or_create(path: &Path) -> Result<Self, AppError> {
-        Self::with(path, Absent::Create)
+        Self::with(path, Absent::Create, PAGE_CACHE_BYTES)
     }
 
-    fn with(path: &Path, absent: Absent) -> Result<Self, AppError> {
+    /// The same for a process that stays, and is to hold little memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open_or_create`].
+    pub fn open_to_serve(path: &Path) -> Result<Self, AppError> {
+        Self::with(path, Absent::Create, SERVICE_CACHE_BYTES)
+    }
+
+    fn with(path: &Path, absent: Absent, cache_bytes: usize) -> Result<Self, AppError> {
         if path.is_dir() {
             return Err(AppError::Argument {
                 value: path.display().to_string(),
@@ -56,7 +67,7 @@ impl Archive {
             });
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        match Store::open(path, absent, Arc::clone(&clock)) {
+        match Store::open_with_cache(path, absent, cache_bytes, Arc::clone(&clock)) {
             Ok(store) => Ok(Self { store, clock }),
             Err(
                 named @ (StoreError::Absent { .. }

@@ -38,13 +38,13 @@ pub enum Absent {
     Refuse,
 }
 
-/// Opens a file, waiting for another process to let go of it.
+/// Opens a file, waiting for another process to let go of it; of its pages so many bytes stay in memory.
 ///
 /// # Errors
 ///
 /// [`StoreError::Absent`], [`StoreError::Locked`], [`StoreError::Foreign`], [`StoreError::Damaged`],
 /// [`StoreError::Io`].
-pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
+pub(super) fn open(path: &Path, cache_bytes: usize) -> Result<Database, StoreError> {
     match is_redb(path) {
         Ok(true) => {}
         Ok(false) => {
@@ -66,7 +66,7 @@ pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
     }
     let mut waited = Duration::ZERO;
     loop {
-        match builder().create(path) {
+        match builder().set_cache_size(cache_bytes).create(path) {
             Err(DatabaseError::DatabaseAlreadyOpen) if waited < LOCK_WAIT => {
                 thread::sleep(LOCK_RETRY);
                 waited += LOCK_RETRY;

@@ -60,6 +60,7 @@ use redb::StorageBackend;
 use tokio::sync::watch;
 
 use crate::base::ids::ChangeNumber;
+use crate::base::limits::PAGE_CACHE_BYTES;
 use crate::base::time::Clock;
 
 pub use db::Absent;
@@ -110,6 +111,20 @@ impl Store {
     /// [`StoreError::Absent`], [`StoreError::Locked`], [`StoreError::Foreign`], [`StoreError::Newer`],
     /// [`StoreError::Damaged`], [`StoreError::DiskFull`], [`StoreError::Io`].
     pub fn open(path: &Path, absent: Absent, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        Self::open_with_cache(path, absent, PAGE_CACHE_BYTES, clock)
+    }
+
+    /// The same with another size of redb's page cache, bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_with_cache(
+        path: &Path,
+        absent: Absent,
+        cache_bytes: usize,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
         if absent == Absent::Create {
             db::create(path, |new| migrate::bring_up(new, path, clock.now()))?;
         }
@@ -117,7 +132,7 @@ impl Store {
             if let Some(unchanged) = db::peek(path) {
                 migrate::check(&unchanged, path)?;
             }
-            let database = db::open(path)?;
+            let database = db::open(path, cache_bytes)?;
             Self::ready(database, clock, Some(path.to_owned()))
         })
     }
