@@ -401,6 +401,16 @@ pub const SYNC_ENTRIES: usize = 5_000;
 /// Rooms of one sync for each thread that makes their blocks: fewer are not worth a thread.
 pub const SYNC_ROOMS_PER_THREAD: usize = 16;
 
+/// Answers to syncs that are kept for others who ask the same: clients that wait together stand in a few places.
+pub const SHARED_ANSWERS: usize = 8;
+
+/// How long they are kept, milliseconds: by so much the age of an event may be off.
+pub const SHARED_FOR: u64 = 1_000;
+
+/// The rooms of one such answer, bytes; a larger one is made for each. Blocks of 100 rooms with one event each take some
+/// 150 KB.
+pub const SHARED_BYTES: usize = 1 << 20;
+
 /// Up to how many unread messages of a room are counted: clients show "99+".
 pub const UNREAD_COUNTED: u64 = 100;
 

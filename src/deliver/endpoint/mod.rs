@@ -94,6 +94,7 @@ use crate::deliver::endpoint::route::Work;
 use crate::deliver::endpoint::session::Session;
 use crate::deliver::endpoint::session::Sessions;
 use crate::deliver::endpoint::sliding::Connections;
+use crate::deliver::endpoint::sync::Shared;
 use crate::deliver::endpoint::token::Position;
 use crate::deliver::endpoint::typing::Typing;
 use crate::deliver::endpoint::uia::Awaited;
@@ -238,6 +239,7 @@ pub struct Endpoint {
     registrations: Begun<Registration>,
     polls: Slots<String>,
     connections: Connections,
+    shared: Shared,
     typing: Typing,
     relations: Relations,
     router: Router<Route>,
@@ -281,6 +283,7 @@ impl Server {
             registrations: Begun::default(),
             polls: Slots::new(POLLS_PER_DEVICE, POLLS),
             connections: Connections::new(boot),
+            shared: Shared::default(),
             typing: Typing::default(),
             relations: Relations::default(),
             router: router()?,

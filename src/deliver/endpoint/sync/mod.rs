@@ -5,6 +5,7 @@
 //! | see what can be asked for | `ask` |
 //! | follow one answer | `turn`: which rooms, in which part of the answer |
 //! | see what a room's block holds | `block`, and `delta` for its timeline |
+//! | see how fifty waiting clients cost little more than one | `shared` |
 //! | see what is about the account and the device | `mailbox` |
 //!
 //! The change log says what is new; nothing is remembered of clients but their tokens. Who cannot be told exactly what is
@@ -18,6 +19,7 @@
 mod ask;
 mod block;
 mod mailbox;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -44,6 +46,7 @@ use crate::net::Response;
 use crate::net::StatusCode;
 
 pub(super) use crate::deliver::endpoint::sync::ask::limit;
+pub(super) use crate::deliver::endpoint::sync::shared::Shared;
 
 /// What a client is told to wait whose other polls take all that it may have.
 const BUSY_WAIT: Duration = Duration::from_secs(1);

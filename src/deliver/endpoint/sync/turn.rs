@@ -37,12 +37,17 @@ use crate::deliver::endpoint::sync::block::Shown;
 use crate::deliver::endpoint::sync::mailbox;
 use crate::deliver::endpoint::sync::mailbox::DeviceLists;
 use crate::deliver::endpoint::sync::mailbox::KeysLeft;
+use crate::deliver::endpoint::sync::shared::Rooms;
+use crate::deliver::endpoint::sync::shared::Window;
 use crate::deliver::endpoint::token::Position;
 use crate::deliver::endpoint::typing::Notices;
 use crate::store::News;
 use crate::store::Snapshot;
 use crate::store::account::Account;
 use crate::store::value::ChangeEntry;
+
+/// What an answer has beside the archive's rooms, bytes, unless it is a first one.
+const USUAL_REST: usize = 2 << 10;
 
 /// Account data that names the rooms with one person.
 const DIRECT: &str = "m.direct";
@@ -113,9 +118,9 @@ struct Events<T> {
 }
 
 #[derive(Serialize)]
-struct Body {
+struct Body<'a> {
     next_batch: String,
-    rooms: Parts,
+    rooms: Parts<'a>,
     account_data: Events<DataEvent>,
     presence: Events<()>,
     to_device: Events<Box<RawValue>>,
@@ -124,12 +129,32 @@ struct Body {
     keys: KeysLeft,
 }
 
-#[derive(Default, Serialize)]
-struct Parts {
+#[derive(Serialize)]
+struct Parts<'a> {
+    join: BTreeMap<&'a str, &'a RawValue>,
+    invite: &'a BTreeMap<String, Value>,
+    leave: BTreeMap<&'a str, &'a Value>,
+    knock: BTreeMap<String, Value>,
+}
+
+/// Rooms that are not of the archive.
+struct Local {
     join: BTreeMap<String, Box<RawValue>>,
     invite: BTreeMap<String, Value>,
     leave: BTreeMap<String, Value>,
-    knock: BTreeMap<String, Value>,
+}
+
+impl<'a> Parts<'a> {
+    fn new(rooms: &'a Rooms, local: &'a Local) -> Self {
+        let join = rooms.join.iter().chain(&local.join);
+        let leave = rooms.leave.iter().chain(&local.leave);
+        Self {
+            join: join.map(|(id, block)| (id.as_str(), &**block)).collect(),
+            invite: &local.invite,
+            leave: leave.map(|(id, block)| (id.as_str(), block)).collect(),
+            knock: BTreeMap::new(),
+        }
+    }
 }
 
 impl Turn {
@@ -171,14 +196,14 @@ impl Turn {
             rules: Rules::of(endpoint, &snapshot, session.account)?,
             now: endpoint.clock.now().unix_millis(),
         };
-        let (mut parts, has_other_rooms) = moment.parts(news.as_ref())?;
-        moment.add_local(session, news.as_ref(), &mut parts)?;
+        let rooms = moment.rooms(news.as_ref(), latest)?;
+        let local = moment.local(session, news.as_ref())?;
         let next = endpoint.position(latest, typing.until);
         let body = Body {
             next_batch: next.to_string(),
-            rooms: parts,
+            rooms: Parts::new(&rooms, &local),
             account_data: Events {
-                events: moment.account_data(has_other_rooms)?,
+                events: moment.account_data(rooms.has_others)?,
             },
             presence: Events { events: Vec::new() },
             to_device: Events {
@@ -202,13 +227,15 @@ impl Turn {
             || !body.to_device.events.is_empty()
             || !body.device_lists.changed.is_empty()
             || !body.device_lists.left.is_empty();
-        let body = serde_json::to_vec(&body).map_err(|error| {
+        // Room for all of it at once: a first answer of megabytes would be copied whenever it grows.
+        let mut written = Vec::with_capacity(rooms.size_bytes() + USUAL_REST);
+        serde_json::to_writer(&mut written, &body).map_err(|error| {
             tracing::error!(%error, "an answer could not be written");
             MatrixError::new(Code::Unknown, "the answer could not be written")
         })?;
         Ok(Self {
             is_news,
-            body,
+            body: written,
             next,
             typing_ends: typing.ends,
         })
@@ -216,23 +243,39 @@ impl Turn {
 }
 
 impl Moment<'_> {
-    /// The rooms of the answer, and whether some came or went since.
-    fn parts(&self, news: Option<&News>) -> Result<(Parts, bool), MatrixError> {
+    /// The archive's rooms of the answer, which others may be told as well.
+    fn rooms(&self, news: Option<&News>, until: ChangeNumber) -> Result<Arc<Rooms>, MatrixError> {
+        // A first answer is large and seldom the same as another one.
+        if self.is_first() || self.ask.full_state || !self.typing.rooms.is_empty() {
+            return Ok(Arc::new(self.own_rooms(news)?));
+        }
+        let window = Window {
+            account: self.account,
+            since: self.since,
+            until,
+            filter: self.ask.filter.room.clone(),
+        };
+        self.endpoint
+            .shared
+            .of(window, self.now, || self.own_rooms(news))
+    }
+
+    /// The same for this client alone.
+    fn own_rooms(&self, news: Option<&News>) -> Result<Rooms, MatrixError> {
         let filter = &self.ask.filter.room;
         let owner = &self.endpoint.settings.account;
         let mut jobs = self.jobs(news)?;
         jobs.retain(|job| filter.has_room(job.room.id.as_str()));
-        let mut parts = Parts::default();
-        let mut has_others = false;
+        let mut rooms = Rooms::default();
         for (job, shown) in jobs.iter().zip(self.blocks(&jobs)?) {
             let id = job.room.id.as_str().to_owned();
             match shown {
                 Shown::Joined { json, is_new } => {
-                    has_others |= is_new;
-                    parts.join.insert(id, json);
+                    rooms.has_others |= is_new;
+                    rooms.join.insert(id, json);
                 }
                 Shown::Left => {
-                    parts.leave.insert(id, self.left(None));
+                    rooms.leave.insert(id, self.left(None));
                 }
                 Shown::Hidden => {}
             }
@@ -241,24 +284,19 @@ impl Moment<'_> {
         if is_told && self.account == Account::OWNER {
             let gone = gone::since(self.snapshot, self.present, owner, self.since, news)?;
             for gone in gone {
-                has_others = true;
+                rooms.has_others = true;
                 if filter.has_room(gone.id.as_str()) {
                     let tombstone = gone.tombstone(owner, self.now);
                     let id = gone.id.as_str().to_owned();
-                    parts.leave.insert(id, self.left(tombstone));
+                    rooms.leave.insert(id, self.left(tombstone));
                 }
             }
         }
-        Ok((parts, has_others))
+        Ok(rooms)
     }
 
-    /// Adds the rooms that are not of the archive.
-    fn add_local(
-        &self,
-        session: &Arc<Session>,
-        news: Option<&News>,
-        parts: &mut Parts,
-    ) -> Result<(), MatrixError> {
+    /// The rooms that are not of the archive.
+    fn local(&self, session: &Arc<Session>, news: Option<&News>) -> Result<Local, MatrixError> {
         let local = local::sync::parts(&local::sync::Question {
             endpoint: self.endpoint,
             snapshot: self.snapshot,
@@ -270,13 +308,15 @@ impl Moment<'_> {
             typing: self.typing,
             rules: &self.rules,
         })?;
-        for (id, block) in local.join {
+        let written = local.join.into_iter().map(|(id, block)| {
             let written = to_raw_value(&block).map_err(|error| bad_json(&error))?;
-            parts.join.insert(id, written);
-        }
-        parts.invite.extend(local.invite);
-        parts.leave.extend(local.leave);
-        Ok(())
+            Ok((id, written))
+        });
+        Ok(Local {
+            join: written.collect::<Result<_, MatrixError>>()?,
+            invite: local.invite,
+            leave: local.leave,
+        })
     }
 
     /// The block of a room that was left.
