@@ -29,7 +29,7 @@ use crate::store::value::ParkedRow;
 use crate::store::value::Tombstone;
 
 /// The owner's addresses in `meta`, a line each.
-const OWN_HANDLES: &str = "own_handles";
+pub(super) const OWN_HANDLES: &str = "own_handles";
 
 /// The region in `meta`, two letters.
 const REGION: &str = "region";

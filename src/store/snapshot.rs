@@ -24,10 +24,13 @@ use crate::model::record::SourceKind;
 use crate::store::error::StoreError;
 use crate::store::guid::GuidKey;
 use crate::store::guid::ids_of;
+use crate::store::page::OWN_HANDLES;
 use crate::store::read_tables::ReadTables;
 use crate::store::search::Clause;
 use crate::store::search::Query;
 use crate::store::search::read_blocks;
+use crate::store::transaction::NEXT_CHANGE;
+use crate::store::transaction::NEXT_ROW;
 use crate::store::transaction::find;
 use crate::store::transaction::value;
 use crate::store::value::ChangeEntry;
@@ -55,7 +58,7 @@ pub struct Place {
     pub time: AppleTime,
     /// The message.
     pub row: RowId,
-    /// 0 for the message itself, its edits and unsends from 1.
+    /// 0 for the message itself, what happened to it from 1: its marks.
     pub n: u16,
 }
 
@@ -479,7 +482,7 @@ impl Snapshot {
     ///
     /// [`StoreError::Io`].
     pub fn own_handles(&self) -> Result<Vec<Handle>, StoreError> {
-        let text = self.meta_text("own_handles")?.unwrap_or_default();
+        let text = self.meta_text(OWN_HANDLES)?.unwrap_or_default();
         Ok(text
             .lines()
             .map(|line| Handle::from_normal(line.to_owned()))
@@ -700,14 +703,22 @@ impl Snapshot {
     ///
     /// [`StoreError::Io`].
     pub fn last_change(&self) -> Result<ChangeNumber, StoreError> {
+        Ok(ChangeNumber(self.counter(NEXT_CHANGE)?.saturating_sub(1)))
+    }
+
+    /// The first row id that was not handed out yet.
+    pub(super) fn next_row(&self) -> Result<RowId, StoreError> {
+        self.counter(NEXT_ROW).map(RowId)
+    }
+
+    /// The next number of a counter: 1 before the first.
+    pub(super) fn counter(&self, name: &str) -> Result<u64, StoreError> {
         let next = self
             .tables
             .counters()?
-            .get("next_change")
+            .get(name)
             .map_err(|error| StoreError::from_redb("reading", error))?;
-        Ok(ChangeNumber(
-            next.map_or(0, |next| next.value().saturating_sub(1)),
-        ))
+        Ok(next.map_or(1, |next| next.value()))
     }
 
     /// What changed after a change number, oldest first; `None` when the log no longer reaches back that far.

@@ -24,6 +24,8 @@ use crate::store::messages::timeline;
 use crate::store::pages;
 use crate::store::prepared::Outline;
 use crate::store::snapshot::Snapshot;
+use crate::store::transaction::NEXT_CHANGE;
+use crate::store::transaction::NEXT_ROW;
 use crate::store::value::ChangeEntry;
 use crate::store::value::Failure;
 use crate::store::value::Head;
@@ -113,10 +115,6 @@ impl Snapshot {
     /// findings.
     pub fn verify(&self, mut progress: impl FnMut(u64, u64)) -> Result<Vec<Finding>, StoreError> {
         let failed = |error| StoreError::from_redb("reading", error);
-        let counter = |name| match self.tables.counters()?.get(name) {
-            Ok(next) => Ok(next.map_or(1, |next| next.value())),
-            Err(error) => Err(StoreError::from_redb("reading", error)),
-        };
         let mut check = Verification {
             snapshot: self,
             findings: Vec::new(),
@@ -128,8 +126,8 @@ impl Snapshot {
             parked: 0,
             quarantined: 0,
             indexed: Vec::new(),
-            next_row: counter("next_row")?,
-            next_change: counter("next_change")?,
+            next_row: self.counter(NEXT_ROW)?,
+            next_change: self.counter(NEXT_CHANGE)?,
         };
         let total = self.message_count()?;
         for (done, entry) in (0..).zip(self.tables.messages()?.iter().map_err(failed)?) {

@@ -33,6 +33,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::base::ids::RowId;
 use crate::base::limits::COMMIT_ROWS;
 use crate::base::limits::GROUP_ROWS;
 use crate::base::limits::GROUP_WAIT;
@@ -296,7 +297,7 @@ type Sources<'q> = (&'q Receiver<Order>, &'q Works);
 /// Collects and commits until nobody can send any more, or an error.
 fn run(store: &Store, pace: Pace, (queue, works): Sources<'_>, failure: &Failure) {
     let mut done = Tally::default();
-    let mut filter = filter_for(store, pace);
+    let mut known = known_guids(store, pace);
     while let Ok(order) = queue.recv() {
         let first = match order {
             Order::Flush(answer) => {
@@ -319,9 +320,15 @@ fn run(store: &Store, pace: Pace, (queue, works): Sources<'_>, failure: &Failure
         };
         let mut group = Group::default();
         let outcome = store.write(|transaction| {
-            transaction.filter = filter.take();
+            transaction.filter = known
+                .take()
+                .filter(|known| known.next_row == transaction.rows_handed_out())
+                .map(|known| known.filter);
             group.collect(transaction, pace, first, (queue, works))?;
-            filter = transaction.filter.take();
+            known = transaction.filter.take().map(|filter| KnownGuids {
+                filter,
+                next_row: transaction.rows_handed_out(),
+            });
             Ok(())
         });
         match (outcome, group.flush) {
@@ -345,15 +352,25 @@ fn tell(answer: &Answer, outcome: Result<Tally, StoreError>) {
     }
 }
 
-/// An import into an empty archive asks a million times for GUIDs that are not held: a filter answers.
-fn filter_for(store: &Store, pace: Pace) -> Option<GuidFilter> {
-    let is_empty = || {
-        store
-            .snapshot()
-            .and_then(|snapshot| snapshot.message_count())
-            .is_ok_and(|count| count == 0)
-    };
-    (pace.rows > GROUP_ROWS && is_empty()).then(GuidFilter::new)
+/// What an import into an empty archive has beside the index: it asks a million times for GUIDs that are not held.
+struct KnownGuids {
+    filter: GuidFilter,
+    /// The first row that nobody had when the filter knew every GUID. Another one later: somebody else has added messages
+    /// in between, and the filter does not know them.
+    next_row: RowId,
+}
+
+fn known_guids(store: &Store, pace: Pace) -> Option<KnownGuids> {
+    if pace.rows <= GROUP_ROWS {
+        return None;
+    }
+    let snapshot = store.snapshot().ok()?;
+    let is_empty = snapshot.message_count().is_ok_and(|count| count == 0);
+    let next_row = snapshot.next_row().ok().filter(|_| is_empty)?;
+    Some(KnownGuids {
+        filter: GuidFilter::new(),
+        next_row,
+    })
 }
 
 /// What a transaction begins with.
@@ -429,5 +446,59 @@ impl Group {
             self.replies.push(work(transaction));
         }
         count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::Pace;
+    use crate::base::ids::Guid;
+    use crate::base::time::SystemClock;
+    use crate::model::change::MessageChange;
+    use crate::model::change::Placement;
+    use crate::model::message::Author;
+    use crate::model::message::Kind;
+    use crate::model::message::Message;
+    use crate::model::record::MessageRecord;
+    use crate::model::record::SourceKind;
+    use crate::store::Page;
+    use crate::store::Preparer;
+    use crate::store::Store;
+    use crate::store::StoreError;
+
+    const MAC: SourceKind = SourceKind::ChatDb;
+
+    /// A page with a message of this number.
+    fn page(number: u8) -> Page {
+        let guid = Guid::random([number; 16]);
+        let change = MessageChange {
+            message: Message::new(guid, Kind::Message { about: None }, Author::Owner),
+            placement: Placement::default(),
+            record: MessageRecord::default(),
+            fingerprint: 1,
+        };
+        Page {
+            messages: vec![Preparer::default().prepare(change, 1).unwrap()],
+            ..Page::default()
+        }
+    }
+
+    #[test]
+    fn what_somebody_else_stores_in_the_midst_of_an_import_is_not_stored_twice() {
+        let store = Store::in_memory(Arc::new(SystemClock)).unwrap();
+        let import = store.writer(Pace::IMPORT);
+        import.send(page(1), MAC, 1).unwrap();
+        import.flush().unwrap();
+
+        let other: Result<_, StoreError> = store.write(|tx| tx.apply(page(2), MAC, 1));
+        other.unwrap();
+        for number in [1, 2, 3, 3] {
+            import.send(page(number), MAC, 1).unwrap();
+        }
+        import.flush().unwrap();
+
+        assert_eq!(store.snapshot().unwrap().message_count().unwrap(), 3);
     }
 }
