@@ -53,7 +53,7 @@ use crate::store::transaction::Transaction;
 pub struct Pace {
     /// Messages, and records of CloudKit.
     pub rows: usize,
-    /// Time since its first page.
+    /// Time in which no page came, in all.
     pub wait: Duration,
 }
 
@@ -161,6 +161,15 @@ impl Works {
     }
 }
 
+/// Closes the list of works when it is dropped.
+struct Closing(Arc<Works>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 /// The writing thread. Pages are committed in the order in which they are sent.
 pub struct Writer {
     orders: Option<SyncSender<Order>>,
@@ -196,8 +205,9 @@ impl Writer {
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
-                run(&store, pace, (&queue, &wanted), &seen);
-                wanted.close();
+                // Closed however the thread ends: by a panic too.
+                let wanted = Closing(wanted);
+                run(&store, pace, (&queue, &wanted.0), &seen);
             });
         // Without its thread the writer answers every order with `Closed`.
         Self {
@@ -318,13 +328,15 @@ fn run(store: &Store, pace: Pace, (queue, works): Sources<'_>, failure: &Failure
             }
             Order::Apply(first) => First::Page(first),
         };
+        // Not the closure's: who waits for it is let go of only when the error is there to be asked for.
+        let mut first = Some(first);
         let mut group = Group::default();
         let outcome = store.write(|transaction| {
             transaction.filter = known
                 .take()
                 .filter(|known| known.next_row == transaction.rows_handed_out())
                 .map(|known| known.filter);
-            group.collect(transaction, pace, first, (queue, works))?;
+            group.collect(transaction, pace, first.take(), (queue, works))?;
             known = transaction.filter.take().map(|filter| KnownGuids {
                 filter,
                 next_row: transaction.rows_handed_out(),
@@ -393,18 +405,19 @@ impl Group {
         &mut self,
         transaction: &mut Transaction<'_>,
         pace: Pace,
-        first: First,
+        first: Option<First>,
         (queue, works): Sources<'_>,
     ) -> Result<(), StoreError> {
         let mut rows = 0;
         let mut waited = Duration::ZERO;
         let mut next = None;
         match first {
-            First::Page(job) => next = Some(job),
-            First::Works(works, flush) => {
+            Some(First::Page(job)) => next = Some(job),
+            Some(First::Works(works, flush)) => {
                 rows += self.perform(transaction, works);
                 self.flush = flush;
             }
+            None => {}
         }
         loop {
             if let Some(job) = next.take() {
@@ -452,6 +465,9 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
 
     use super::Pace;
     use crate::base::ids::Guid;
@@ -463,6 +479,7 @@ mod tests {
     use crate::model::message::Message;
     use crate::model::record::MessageRecord;
     use crate::model::record::SourceKind;
+    use crate::store::Absent;
     use crate::store::Page;
     use crate::store::Preparer;
     use crate::store::Store;
@@ -500,5 +517,35 @@ mod tests {
         import.flush().unwrap();
 
         assert_eq!(store.snapshot().unwrap().message_count().unwrap(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_work_that_panics_leaves_nobody_waiting() {
+        let store = Store::in_memory(Arc::new(SystemClock)).unwrap();
+        let writer = store.writer(Pace::LIVE);
+        let broken = writer.apply(|_| -> Result<(), StoreError> { panic!("a bug") });
+        assert!(matches!(broken.await, Err(StoreError::Closed)));
+
+        // Without an end it would not answer at all.
+        let later = timeout(Duration::from_secs(30), writer.apply(|_| Ok(()))).await;
+
+        assert!(matches!(later, Ok(Err(StoreError::Closed))));
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_told_that_the_disk_is_full() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("archive.redb");
+        let store = Store::open(&path, Absent::Create, Arc::new(SystemClock)).unwrap();
+        let store = store.with_floor(Some(u64::MAX));
+
+        for _ in 0..100 {
+            let refused = store.writer(Pace::LIVE).apply(|_| Ok(())).await;
+
+            assert!(
+                matches!(refused, Err(StoreError::LowSpace { .. })),
+                "{refused:?}"
+            );
+        }
     }
 }
