@@ -304,6 +304,7 @@ impl Transaction<'_> {
             let (table, buffer) = (&mut self.tables.chats, &mut Vec::new());
             put(table, "chats", guid.as_str(), &chat, buffer)?;
         }
+        self.on_mac = None;
         self.unite_states(younger, older)?;
         self.united.insert(younger, older);
         Ok(())
@@ -372,5 +373,97 @@ fn newer_name(old: &Conversation, incoming: &Conversation) -> Option<Name> {
         (Some(held), Some(new)) if new.at.is_none() && held.text == new.text => Some(held.clone()),
         (Some(held), Some(new)) if new.at.is_some() && new.at < held.at => Some(held.clone()),
         (_, new) => new.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::base::ids::ConversationKey;
+    use crate::base::ids::RecordName;
+    use crate::base::time::SystemClock;
+    use crate::model::conversation::Alias;
+    use crate::model::conversation::Conversation;
+    use crate::model::conversation::ConversationChange;
+    use crate::model::conversation::ConversationKind;
+    use crate::model::conversation::Filed;
+    use crate::model::record::ChatRecord;
+    use crate::model::record::CloudRecord;
+    use crate::model::record::CloudZone;
+    use crate::model::record::SourceKind;
+    use crate::store::Page;
+    use crate::store::Store;
+    use crate::store::StoreError;
+    use crate::store::cloud::CloudContent;
+    use crate::store::cloud::CloudItem;
+    use crate::store::cloud::CloudPage;
+    use crate::store::cloud::ZoneStep;
+
+    /// A group that is known by some rooms, the first of which names it.
+    fn group(rooms: &[&str]) -> ConversationChange {
+        ConversationChange {
+            conversation: Conversation {
+                key: ConversationKey::group(rooms[0]),
+                kind: ConversationKind::Group,
+                service: None,
+                participants: Vec::new(),
+                name: None,
+                deleted: None,
+                filed: Filed::Inbox,
+            },
+            aliases: rooms.iter().map(|room| Alias::room(room)).collect(),
+            records: vec![ChatRecord::default()],
+        }
+    }
+
+    /// What CloudKit says of a chat, and of the record that is its only state.
+    fn page(chat: ConversationChange, content: CloudContent) -> Page {
+        Page {
+            conversations: vec![chat],
+            cloud: Some(CloudPage {
+                zone: CloudZone::Chats,
+                items: vec![CloudItem {
+                    name: RecordName::parse("state").unwrap(),
+                    content,
+                    raw: None,
+                }],
+                step: ZoneStep::Forward(None),
+            }),
+            ..Page::default()
+        }
+    }
+
+    #[test]
+    fn a_conversation_that_is_united_with_one_of_the_mac_is_on_the_mac() {
+        let store = Store::in_memory(Arc::new(SystemClock)).unwrap();
+        let apply = |page: Page, source| {
+            let stored: Result<_, StoreError> = store.write(|tx| tx.apply(page, source, 1));
+            stored.unwrap();
+        };
+        let deleted = || {
+            let snapshot = store.snapshot().unwrap();
+            let row = snapshot.resolve(&Alias::room("cloud")).unwrap().unwrap();
+            snapshot.conversation(row).unwrap().conversation.deleted
+        };
+        let there = CloudContent::Chat {
+            aliases: vec![Alias::room("cloud")],
+            record: CloudRecord::default(),
+            unreadable: Vec::new(),
+        };
+        apply(page(group(&["cloud"]), there), SourceKind::CloudKit);
+        let gone = page(group(&["cloud"]), CloudContent::Deleted);
+        apply(gone, SourceKind::CloudKit);
+        assert!(deleted().is_some());
+        let on_mac = Page {
+            conversations: vec![group(&["mac"])],
+            ..Page::default()
+        };
+        apply(on_mac, SourceKind::ChatDb);
+
+        let both = page(group(&["cloud", "mac"]), CloudContent::Deleted);
+        apply(both, SourceKind::CloudKit);
+
+        assert_eq!(deleted(), None);
     }
 }

@@ -61,9 +61,8 @@ impl Transaction<'_> {
             states.remove((younger.0, id.0)).map_err(failed)?;
             states.insert((older.0, id.0), ()).map_err(failed)?;
         }
-        if !ids.is_empty() {
-            self.doubtful.insert(older);
-        }
+        // Also without any: the Mac may have the chats of the younger one.
+        self.doubtful.insert(older);
         Ok(())
     }
 
