@@ -33,7 +33,7 @@ use crate::store::value::StoredDownload;
 use crate::store::verify::Verification;
 
 /// The field of a file's bytes in its record.
-const FILE: &str = "lqa";
+pub(super) const FILE: &str = "lqa";
 
 /// Chunks of a file that follow one another. All but the last of a file have [`BLOB_CHUNK_BYTES`].
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use crate::model::record::SourceKind;
 use crate::store::attachments::NO_MESSAGE;
 use crate::store::cloud::THERE;
 use crate::store::error::StoreError;
+use crate::store::media::FILE;
 use crate::store::transaction::Transaction;
 
 /// Begins the GUID of a received file: `at_<part>_<message GUID>` (AT-16).
@@ -18,6 +19,9 @@ const RECEIVED: &str = "at_";
 
 /// Files that are looked for by the GUID of their message at most.
 const FILES_OF_A_MESSAGE: u16 = 1_000;
+
+/// Parts in a row without a file after which no more are looked for: text stands between files (MS-10).
+const PARTS_BETWEEN: u16 = 4;
 
 impl Transaction<'_> {
     /// Stores what CloudKit says of a file, without its record. Answers its row.
@@ -58,13 +62,19 @@ impl Transaction<'_> {
     pub(super) fn claim_files(&mut self, message: RowId, guid: &Guid) -> Result<(), StoreError> {
         use redb::ReadableTable;
 
+        let mut without = 0;
         for part in 0..FILES_OF_A_MESSAGE {
             let name = format!("{RECEIVED}{part}_{guid}").to_ascii_uppercase();
             let row = self.tables.attachment_guids.get(name.as_str());
             let row = row.map_err(|error| StoreError::from_redb("reading", error))?;
             let Some(row) = row.map(|row| RowId(row.value())) else {
-                return Ok(());
+                without += 1;
+                if without == PARTS_BETWEEN {
+                    return Ok(());
+                }
+                continue;
             };
+            without = 0;
             if self.attachment(row)?.message == NO_MESSAGE {
                 self.give_file(row, message)?;
             }
@@ -75,7 +85,7 @@ impl Transaction<'_> {
     /// Whether the bytes of a file can be fetched from CloudKit.
     pub(in crate::store) fn is_in_cloud(&self, row: RowId) -> Result<bool, StoreError> {
         let record = self.cloud_record(row, THERE)?;
-        Ok(record.is_some_and(|held| held.record.asset("lqa").is_some()))
+        Ok(record.is_some_and(|held| held.record.asset(FILE).is_some()))
     }
 
     fn give_file(&mut self, row: RowId, message: RowId) -> Result<(), StoreError> {
@@ -160,5 +170,118 @@ fn state(held: AttachmentState, incoming: AttachmentState) -> AttachmentState {
         | AttachmentState::Failed { .. }
         | AttachmentState::Abandoned { .. } => held,
         AttachmentState::Missing(_) | AttachmentState::Wanted => incoming,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::base::ids::AttachmentGuid;
+    use crate::base::ids::Guid;
+    use crate::base::ids::RecordName;
+    use crate::base::time::SystemClock;
+    use crate::model::attachment::Attachment;
+    use crate::model::attachment::AttachmentState;
+    use crate::model::attachment::Role;
+    use crate::model::change::Placement;
+    use crate::model::message::Author;
+    use crate::model::message::Kind;
+    use crate::model::message::Message;
+    use crate::model::record::CloudRecord;
+    use crate::model::record::CloudZone;
+    use crate::model::record::SourceKind;
+    use crate::store::Page;
+    use crate::store::Preparer;
+    use crate::store::Store;
+    use crate::store::StoreError;
+    use crate::store::cloud::CloudContent;
+    use crate::store::cloud::CloudItem;
+    use crate::store::cloud::CloudPage;
+    use crate::store::cloud::ZoneStep;
+
+    const GUID: &str = "1A2B3C4D-0001-4002-8003-000000000001";
+
+    fn page(zone: CloudZone, name: &str, content: CloudContent) -> Page {
+        Page {
+            cloud: Some(CloudPage {
+                zone,
+                items: vec![CloudItem {
+                    name: RecordName::parse(name).unwrap(),
+                    content,
+                    raw: None,
+                }],
+                step: ZoneStep::Forward(None),
+            }),
+            ..Page::default()
+        }
+    }
+
+    fn record(name: &str) -> CloudRecord {
+        CloudRecord {
+            name: name.to_owned(),
+            ..CloudRecord::default()
+        }
+    }
+
+    /// The file of a part, whose body does not name it.
+    fn file(part: u16) -> Page {
+        let name = format!("at_{part}_{GUID}");
+        let attachment = Attachment {
+            guid: AttachmentGuid::parse(&name).unwrap(),
+            original_guid: None,
+            part: None,
+            role: Role::File,
+            name: None,
+            mime: None,
+            uti: None,
+            size_bytes: None,
+            path: None,
+            live_photo: false,
+            transcription: None,
+            sticker: None,
+            state: AttachmentState::Wanted,
+        };
+        let content = CloudContent::File {
+            attachment: Some(Box::new(attachment)),
+            record: record(&name),
+            unreadable: Vec::new(),
+        };
+        page(CloudZone::Attachments, &name, content)
+    }
+
+    fn message() -> Page {
+        let guid = Guid::parse(GUID).unwrap();
+        let message = Message::new(guid, Kind::Message { about: None }, Author::Owner);
+        let prepared = Preparer::default().prepare_alone(message, Placement::default());
+        let content = CloudContent::Message {
+            prepared: Box::new(prepared.unwrap()),
+            record: record("message"),
+        };
+        page(CloudZone::Messages, "message", content)
+    }
+
+    #[test]
+    fn a_message_has_its_files_whichever_comes_first() {
+        let files_of = |pages: Vec<Page>| {
+            let store = Store::in_memory(Arc::new(SystemClock)).unwrap();
+            for page in pages {
+                let stored: Result<_, StoreError> =
+                    store.write(|tx| tx.apply(page, SourceKind::CloudKit, 1));
+                stored.unwrap();
+            }
+            let snapshot = store.snapshot().unwrap();
+            let rows = snapshot.messages_with(&Guid::parse(GUID).unwrap()).unwrap();
+            let message = snapshot.whole_message(rows[0]).unwrap().message;
+            let names = message.attachments.iter().map(|file| file.guid.to_string());
+            names.collect::<Vec<_>>()
+        };
+
+        // Text stands before, between and behind the files.
+        let before = files_of(vec![file(1), file(3), message()]);
+        let behind = files_of(vec![message(), file(1), file(3)]);
+
+        assert_eq!(before, behind);
+        assert_eq!(behind, [1, 3].map(|part| format!("at_{part}_{GUID}")));
     }
 }
