@@ -479,6 +479,13 @@ fn a_device_has_one_token_and_takes_everything_with_it() {
     };
     let body = || Opaque(b"{}".to_vec());
     let key = (KeyKind::OneTime, "alg:1");
+    let sent = |device| SentKey {
+        account: OWNER,
+        device,
+        room: "!r:s",
+        kind: "m.room.message",
+        transaction: "1",
+    };
 
     let written: Result<_, StoreError> = store.write(|tx| {
         tx.put_device(OWNER, "A", &device(1))?;
@@ -491,6 +498,8 @@ fn a_device_has_one_token_and_takes_everything_with_it() {
         assert_eq!(tx.claim_key(OWNER, "A", "alg")?.unwrap().0, "alg");
         tx.send_to_device(OWNER, "A", body())?;
         tx.send_to_device(OWNER, "B", body())?;
+        tx.remember_sent(sent("A"), "$a")?;
+        tx.remember_sent(sent("B"), "$b")?;
         tx.remove_device(OWNER, "B").map(drop)
     });
     written.unwrap();
@@ -514,6 +523,8 @@ fn a_device_has_one_token_and_takes_everything_with_it() {
         waiting.unwrap().len()
     };
     assert_eq!((waits("A"), waits("B")), (1, 0));
+    let is_remembered = |device| snapshot.sent(sent(device)).unwrap().is_some();
+    assert_eq!((is_remembered("A"), is_remembered("B")), (true, false));
 }
 
 #[test]

@@ -163,7 +163,8 @@ pub(super) const TO_DEVICE: Rows<(u8, &'static str, u64)> = TableDefinition::new
 /// Keys, by (account, device or nothing, kind, name).
 pub(super) const KEYS: Rows<(u8, &'static str, u8, &'static str)> = TableDefinition::new("keys");
 
-/// Answers to requests that may be repeated, by (account, device, room, type, transaction id). Deleted from after a while.
+/// Answers to requests that may be repeated, by (account, device, room, type, transaction id). Deleted from by
+/// logging out.
 pub(super) const TRANSACTIONS: Rows<(u8, &'static str, &'static str, &'static str, &'static str)> =
     TableDefinition::new("transactions");
 

@@ -51,7 +51,7 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Removes a device with its token, its keys and what waits for it; says whether there was one.
+    /// Removes a device with its token, its keys, what waits for it and what it was answered; says whether there was one.
     ///
     /// # Errors
     ///
@@ -69,6 +69,7 @@ impl Transaction<'_> {
         }
         self.remove_keys(account, id)?;
         self.forget_to_device(account, id, ChangeNumber(u64::MAX))?;
+        self.forget_sent(account, id)?;
         self.log_account(ChangeKind::Device, account);
         Ok(true)
     }

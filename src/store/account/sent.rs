@@ -1,6 +1,5 @@
 //! Requests that a client may repeat, and what they were answered with.
 
-use crate::base::time::AppleTime;
 use crate::store::account::Account;
 use crate::store::account::rows_from;
 use crate::store::account::writing;
@@ -68,29 +67,23 @@ impl Transaction<'_> {
         put(table, "transactions", key.tuple(), &sent, &mut Vec::new())
     }
 
-    /// Forgets requests that were made before a time.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Io`], [`StoreError::Value`].
-    pub fn forget_sent(&mut self, before: AppleTime) -> Result<(), StoreError> {
+    /// Forgets every request of a device.
+    pub(super) fn forget_sent(&mut self, account: Account, device: &str) -> Result<(), StoreError> {
         let table = &mut self.tables.account.transactions;
-        let from = (0, "", "", "", "");
-        let rows: Vec<(_, SentEvent)> = rows_from(table, "transactions", from, |key| {
-            let texts = [key.1, key.2, key.3, key.4].map(str::to_owned);
-            Some((key.0, texts))
+        let from = (account.0, device, "", "", "");
+        let held: Vec<([String; 3], SentEvent)> = rows_from(table, "transactions", from, |key| {
+            let is_of_it = (key.0, key.1) == (account.0, device);
+            is_of_it.then(|| [key.2, key.3, key.4].map(str::to_owned))
         })?;
-        for ((account, [device, room, kind, transaction]), sent) in &rows {
-            if sent.at < before {
-                let key = SentKey {
-                    account: Account(*account),
-                    device,
-                    room,
-                    kind,
-                    transaction,
-                };
-                table.remove(key.tuple()).map_err(writing)?;
-            }
+        for ([room, kind, transaction], _) in &held {
+            let key = SentKey {
+                account,
+                device,
+                room,
+                kind,
+                transaction,
+            };
+            table.remove(key.tuple()).map_err(writing)?;
         }
         Ok(())
     }
@@ -104,24 +97,5 @@ impl Snapshot {
     /// [`StoreError::Io`], [`StoreError::Value`].
     pub fn sent(&self, key: SentKey<'_>) -> Result<Option<SentEvent>, StoreError> {
         find(self.tables.transactions()?, "transactions", key.tuple())
-    }
-
-    /// Every remembered event of a device in a room and the client's id of its request: what `unsigned.transaction_id`
-    /// is made of.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Io`], [`StoreError::Value`].
-    pub fn sent_in(
-        &self,
-        account: Account,
-        device: &str,
-        room: &str,
-    ) -> Result<Vec<(String, SentEvent)>, StoreError> {
-        let from = (account.0, device, room, "", "");
-        let table = self.tables.transactions()?;
-        rows_from(table, "transactions", from, |key| {
-            ((key.0, key.1, key.2) == (account.0, device, room)).then(|| key.4.to_owned())
-        })
     }
 }
