@@ -83,16 +83,6 @@ impl TaskGroup {
         Self::default()
     }
 
-    /// A group of its own that is asked to stop with this one, and may be stopped before it. Its owner joins it.
-    #[must_use]
-    pub fn subgroup(&self) -> Self {
-        Self {
-            stop: self.stop.child_token(),
-            drop: self.drop.child_token(),
-            ..Self::default()
-        }
-    }
-
     /// Starts a task. The name is for the log and the [`Outcome`]; several tasks may have the same.
     ///
     /// After the group's end a task is still started, is asked to stop at once, and is waited for by nobody.
@@ -242,21 +232,5 @@ mod tests {
             dropped: vec![],
         };
         assert_eq!(group.stop_and_join(DEADLINE).await, expected);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_subgroup_stops_with_its_group_and_not_the_other_way() {
-        let group = TaskGroup::new();
-        let (first, second) = (group.subgroup(), group.subgroup());
-        for part in [&first, &second] {
-            let stop = part.stop().clone();
-            part.spawn("listener", async move { stop.cancelled().await });
-        }
-
-        assert!(first.stop_and_join(DEADLINE).await.is_clean());
-        assert!(!group.stop().is_cancelled());
-        assert_eq!(second.running(), 1);
-        assert!(group.stop_and_join(DEADLINE).await.is_clean());
-        assert!(second.stop_and_join(DEADLINE).await.is_clean());
     }
 }

@@ -125,24 +125,4 @@ impl Snapshot {
         });
         Ok(held.collect())
     }
-
-    /// All receipts of an account, by conversation.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Io`], [`StoreError::Value`].
-    pub fn all_receipts(&self, account: Account) -> Result<Vec<HeldReceipt>, StoreError> {
-        let from = (account.0, 0, "", "");
-        let rows = rows_from(self.tables.receipts()?, "receipts", from, |key| {
-            (key.0 == account.0).then(|| (RowId(key.1), key.2.to_owned()))
-        })?;
-        let held = rows
-            .into_iter()
-            .map(|((conversation, kind), receipt)| HeldReceipt {
-                conversation,
-                kind,
-                receipt,
-            });
-        Ok(held.collect())
-    }
 }

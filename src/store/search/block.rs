@@ -17,9 +17,6 @@ use crate::store::search::term::MessageTerms;
 /// What the first byte of a block's row says: the form of its rows and the rules by which its terms were made.
 const VERSION: u8 = 1;
 
-/// What an allocator adds to a small piece of memory, bytes, on average.
-const ALLOCATION: usize = 16;
-
 /// What is known of a block without reading its terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block {
@@ -116,8 +113,6 @@ struct Added {
     last: u64,
     messages: u64,
     postings: u64,
-    /// Approximate size of what hangs on the heap besides tables, bytes.
-    heap: usize,
 }
 
 impl IndexBlock {
@@ -147,16 +142,6 @@ impl IndexBlock {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.lists.is_empty()
-    }
-
-    /// About how much memory this takes, bytes.
-    pub fn bytes(&self) -> usize {
-        // A slot of the hash map and its control byte; its capacity is at most 7/8 of its slots.
-        let slot = size_of::<(Box<str>, usize)>() + 1;
-        self.added.heap
-            + self.numbers.capacity() * slot * 8 / 7
-            + self.lists.capacity() * size_of::<List>()
-            + self.late.capacity() * size_of::<(usize, u64)>()
     }
 
     /// Writes the block after the newest one. An empty block writes nothing.
@@ -241,7 +226,6 @@ impl IndexBlock {
         let number = self.lists.len();
         self.lists.push(List::default());
         self.numbers.insert(term.into(), number);
-        self.added.heap += term.len() + 2 * ALLOCATION;
         number
     }
 
@@ -255,10 +239,8 @@ impl IndexBlock {
             }
             return;
         }
-        let before = list.bytes.capacity();
         list.push(id);
         self.added.postings += 1;
-        self.added.heap += list.bytes.capacity() - before;
     }
 
     /// Puts the late ids into their places.
