@@ -6,10 +6,12 @@
 //!
 //! A worker decodes what it has read itself: a batch never leaves the processor whose caches hold it, and its many small
 //! allocations are freed by the thread that made them. The channel holds a few pages: a slow writer stops the workers,
-//! and memory does not grow with the source.
+//! and a slow batch stops them a few batches later, so that memory does not grow with the source.
 
 use std::collections::BTreeMap;
+use std::sync::Condvar;
 use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::sync::mpsc::Receiver;
 use std::sync::mpsc::SyncSender;
 use std::sync::mpsc::sync_channel;
@@ -19,6 +21,10 @@ use crate::ingest::IngestError;
 
 /// Pages that wait to be put in order.
 const WAITING: usize = 2;
+
+/// Batches that reading may be ahead of writing. The files of one batch can take minutes to hash: what is read meanwhile
+/// waits in memory until it is that batch's turn.
+const AHEAD: u64 = 16;
 
 /// Workers at most: reading takes nearly half of their time and only one of them reads.
 const WORKERS: usize = 6;
@@ -36,8 +42,10 @@ pub(super) fn run<B, P: Send>(
     mut write: impl FnMut(P) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
     let (to_writer, pages) = sync_channel(WAITING);
+    let turn = Turn::default();
     let reader = Mutex::new(Reader {
         read,
+        turn: &turn,
         number: 0,
         is_done: false,
     });
@@ -48,24 +56,72 @@ pub(super) fn run<B, P: Send>(
     thread::scope(|scope| {
         for _ in 0..workers {
             let (reader, decode, to_writer) = (&reader, &decode, to_writer.clone());
-            scope.spawn(move || work(reader, decode, &to_writer));
+            let party = Party(&turn);
+            scope.spawn(move || {
+                work(reader, decode, &to_writer);
+                drop(party);
+            });
         }
         drop(to_writer);
-        in_order(pages, &mut write)
+        in_order(pages, &turn, &mut write)
     })
 }
 
+/// Which page is the next to be written. Whoever reads waits for it.
+#[derive(Default)]
+struct Turn {
+    next: Mutex<Next>,
+    moved: Condvar,
+}
+
+#[derive(Default)]
+struct Next {
+    number: u64,
+    /// Whether no further page is written, or read.
+    is_over: bool,
+}
+
+impl Turn {
+    /// Waits until a batch may be read, and says whether it is to be.
+    fn wait_for(&self, batch: u64) -> bool {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        while !next.is_over && batch >= next.number + AHEAD {
+            next = self
+                .moved
+                .wait(next)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        !next.is_over
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Next)) {
+        change(&mut self.next.lock().unwrap_or_else(PoisonError::into_inner));
+        self.moved.notify_all();
+    }
+}
+
+/// Held by everybody who brings pages nearer to being written: when one of them ends, also by a panic, nobody waits for a
+/// page that does not come.
+struct Party<'t>(&'t Turn);
+
+impl Drop for Party<'_> {
+    fn drop(&mut self) {
+        self.0.change(|next| next.is_over = true);
+    }
+}
+
 /// Numbers batches in the order of reading.
-struct Reader<R> {
+struct Reader<'t, R> {
     read: R,
+    turn: &'t Turn,
     number: u64,
     /// Whether there are no more, or reading failed.
     is_done: bool,
 }
 
-impl<R: FnMut() -> Result<Option<B>, IngestError>, B> Reader<R> {
+impl<R: FnMut() -> Result<Option<B>, IngestError>, B> Reader<'_, R> {
     fn next(&mut self) -> Option<(u64, Result<B, IngestError>)> {
-        if self.is_done {
+        if self.is_done || !self.turn.wait_for(self.number) {
             return None;
         }
         let batch = (self.read)().transpose();
@@ -78,7 +134,7 @@ impl<R: FnMut() -> Result<Option<B>, IngestError>, B> Reader<R> {
 
 /// Reads and decodes until there are no more batches or nobody takes the pages.
 fn work<B, P>(
-    reader: &Mutex<Reader<impl FnMut() -> Result<Option<B>, IngestError>>>,
+    reader: &Mutex<Reader<'_, impl FnMut() -> Result<Option<B>, IngestError>>>,
     decode: &impl Fn(B) -> Result<P, IngestError>,
     to_writer: &SyncSender<Numbered<P>>,
 ) {
@@ -95,8 +151,10 @@ fn work<B, P>(
 /// Hands pages on by their numbers, holding those that came early.
 fn in_order<P>(
     pages: Receiver<Numbered<P>>,
+    turn: &Turn,
     write: &mut impl FnMut(P) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
+    let _party = Party(turn);
     let mut early = BTreeMap::new();
     let mut next = 0;
     for (number, page) in pages {
@@ -104,6 +162,7 @@ fn in_order<P>(
         while let Some(page) = early.remove(&next) {
             write(page?)?;
             next += 1;
+            turn.change(|turn| turn.number = next);
         }
     }
     Ok(())
@@ -111,6 +170,12 @@ fn in_order<P>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::Ordering;
+    use std::thread::sleep;
+    use std::time::Duration;
+
+    use super::AHEAD;
     use super::run;
     use crate::ingest::IngestError;
     use crate::store::StoreError;
@@ -135,6 +200,48 @@ mod tests {
         .unwrap();
 
         assert_eq!(written, (1..1_000).rev().collect::<Vec<u32>>());
+    }
+
+    #[test]
+    fn reading_does_not_run_away_from_a_slow_batch() {
+        let (read, written) = (AtomicU64::new(0), AtomicU64::new(0));
+        let mut batches = batches();
+        let mut most = 0;
+        let reading = || {
+            let begun = read.fetch_add(1, Ordering::SeqCst) + 1;
+            most = most.max(begun - written.load(Ordering::SeqCst));
+            batches()
+        };
+        let decode = |batch| {
+            let is_first = batch == 999;
+            for _ in 0..200 {
+                // Time for the others to read all there is, if nothing holds them up.
+                if is_first && read.load(Ordering::SeqCst) < 1_000 {
+                    sleep(Duration::from_millis(1));
+                }
+            }
+            Ok(batch)
+        };
+
+        run(reading, decode, |_page| {
+            written.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        })
+        .unwrap();
+
+        assert!(most <= AHEAD, "{most} batches at once");
+    }
+
+    #[test]
+    fn a_decoder_that_panics_ends_everything() {
+        let panics = |batch| {
+            assert!(batch != 999, "a bug");
+            Ok(batch)
+        };
+
+        let ended = std::panic::catch_unwind(|| run(batches(), panics, |_page| Ok(())));
+
+        assert!(ended.is_err());
     }
 
     #[test]
