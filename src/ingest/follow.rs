@@ -156,11 +156,13 @@ impl Schedule {
             .awake
             .is_some_and(|awake| awake.plus(FOLLOW_SLEEP) < now);
         self.awake = Some(now);
+        // What was later than now was before somebody set the clock back.
+        let is_over = |at: AppleTime, span: Duration| now < at || at.plus(span) <= now;
         let is_given_up = self
             .failed
-            .is_some_and(|failed| now < failed.plus(FOLLOW_RETRY_MOST));
+            .is_some_and(|failed| !is_over(failed, FOLLOW_RETRY_MOST));
         let is_due = |looked: Option<Looked>, every: Duration| {
-            looked.is_none_or(|last| last.inputs != inputs && last.at.plus(every) <= now)
+            looked.is_none_or(|last| last.inputs != inputs && is_over(last.at, every))
         };
         let recent = |span: Duration| Scope::Recent {
             since: now.minus(span),
@@ -268,6 +270,17 @@ mod tests {
             schedule.due([3; 32], now),
             Some(recent(now, FOLLOW_LATELY, 5_001))
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_keeps_nothing_from_being_read() {
+        let mut schedule = schedule();
+        let before = START.minus(Duration::from_hours(3));
+
+        assert_eq!(schedule.due([2; 32], before), Some(Scope::All));
+
+        schedule.failed(before.plus(Duration::from_hours(1)));
+        assert_eq!(schedule.due([2; 32], before), Some(Scope::All));
     }
 
     #[test]
