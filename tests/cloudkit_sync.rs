@@ -23,13 +23,24 @@ use std::time::Duration;
 use bytes::Bytes;
 use footbridge::app::Archive;
 use footbridge::app::import::Redecode;
+use footbridge::apple::session::Keychain;
+use footbridge::apple::session::Session;
 use footbridge::base::ids::Guid;
 use footbridge::base::ids::RecordName;
+use footbridge::base::time::AppleTime;
+use footbridge::base::time::Clock;
 use footbridge::ingest::Redecode;
+use footbridge::ingest::cloudkit::Again;
+use footbridge::ingest::cloudkit::Options;
 use footbridge::ingest::cloudkit::Outcome;
+use footbridge::ingest::cloudkit::Report;
+use footbridge::ingest::cloudkit::Sync;
+use footbridge::ingest::cloudkit::again;
 use footbridge::model::record::CloudZone;
+use footbridge::store::Direction;
 use footbridge::store::Store;
 use footbridge::store::value::Ended;
+use footbridge::store::value::StoredMessage;
 use redb::backends::InMemoryBackend;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -283,6 +294,29 @@ async fn when_keys_arrive_later_their_records_appear_without_a_download() {
             .collect::<BTreeMap<_, _>>()
     };
     assert_eq!(held(&store), held(&undisturbed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_opened_late_is_visible_at_once() {
+    let account = Account::of_vectors(46);
+    let store = Store::open_backend(InMemoryBackend::new(), Arc::new(CLOCK)).unwrap();
+    import(&store, session(|_| false));
+    pass(&mut syncing(&store, &account)).await;
+    import(&store, session(|_| true));
+    let held = store.snapshot().unwrap().cloud_account().unwrap().unwrap();
+    let keychain = Keychain::read(&Session::decode(held.session.expose()).unwrap().items);
+
+    again(&store, Again::Sealed, &keychain).unwrap();
+
+    let snapshot = store.snapshot().unwrap();
+    let places = snapshot.places().unwrap();
+    let rows = snapshot.by_time(None, Direction::Forward).unwrap();
+    let messages: Vec<_> = rows
+        .map(|place| snapshot.message(place.unwrap().row).unwrap())
+        .collect();
+    assert!(messages.len() > 150, "{}", messages.len());
+    let is_visible = |message: &StoredMessage| places.place(message.came()).is_some();
+    assert!(messages.iter().all(is_visible));
 }
 
 /// The export, without what depends on the order of arrival.

@@ -58,6 +58,7 @@ pub fn again(store: &Store, which: Again, keychain: &Keychain) -> Result<Tally, 
     let writer = store.writer(Pace::IMPORT);
     let mut openers: BTreeMap<CloudZone, Opener> = BTreeMap::new();
     let mut records = Records::new(&snapshot, which)?;
+    let mut has_opened = false;
     while let Some(batch) = records.next()? {
         for run in batch.chunk_by(|a, b| a.record.zone == b.record.zone) {
             let name = run.first().map(|held| held.record.zone.as_str());
@@ -90,9 +91,14 @@ pub fn again(store: &Store, which: Again, keychain: &Keychain) -> Result<Tally, 
                     .pop_if(|item| !says_more(&item.content, held.became));
             }
             if !found.items.is_empty() {
+                has_opened = true;
                 send(&writer, feed.page(zone, found, ZoneStep::Stay))?;
             }
         }
+    }
+    if has_opened {
+        // Clients see it now, and not only when another pass has ended.
+        send(&writer, Page::default())?;
     }
     Ok(writer.flush()?)
 }
