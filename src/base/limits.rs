@@ -478,6 +478,9 @@ pub const CLOUD_TRIES: u32 = 3;
 /// Pages of one pass over a zone: a feed without an end must not be followed for ever. Two million records (SC-11).
 pub const CLOUD_PAGES: u32 = 10_000;
 
+/// The longest wait that iCloud may ask for: a forged or mistaken one must not end a zone's pass for years.
+pub const CLOUD_WAIT_MOST: Duration = Duration::from_hours(1);
+
 /// A question to iCloud that is not answered for this long has stalled, and is asked again.
 pub const CLOUD_STALL: Duration = Duration::from_mins(3);
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::apple::session::SessionError;
 use crate::base::error::Class;
 use crate::base::error::Explain;
+use crate::base::limits::CLOUD_WAIT_MOST;
 use crate::codec::cloudkit::Code;
 use crate::codec::cloudkit::Failure;
 use crate::codec::cloudkit::FrameError;
@@ -16,7 +17,7 @@ use crate::source::cloudkit::anisette::AnisetteError;
 /// What to do about a call that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reaction {
-    /// Ask again later with the same token: after this time if the server names one.
+    /// Ask again later with the same token: after this time if the server names one, at most [`CLOUD_WAIT_MOST`].
     Wait(Option<Duration>),
     /// The session is not accepted any more (D31).
     Authenticate,
@@ -161,6 +162,14 @@ impl CloudError {
 
     /// What to do.
     pub fn reaction(&self) -> Reaction {
+        match self.wish() {
+            Reaction::Wait(Some(after)) => Reaction::Wait(Some(after.min(CLOUD_WAIT_MOST))),
+            other => other,
+        }
+    }
+
+    /// What the server asks for.
+    fn wish(&self) -> Reaction {
         match self {
             Self::Status { status: 401, .. } => Reaction::Authenticate,
             Self::Status { status, after } => match status {
@@ -206,5 +215,32 @@ impl Explain for CloudError {
             | Reaction::RefreshKeys
             | Reaction::Permanent => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::CloudError;
+    use super::Reaction;
+    use crate::base::limits::CLOUD_WAIT_MOST;
+
+    #[test]
+    fn a_server_cannot_ask_for_a_wait_of_years() {
+        let status = |seconds| CloudError::Status {
+            status: 429,
+            after: Some(Duration::from_secs(seconds)),
+        };
+        let refused = CloudError::Refused {
+            reaction: Reaction::Wait(Some(Duration::MAX)),
+            client: Some(6),
+            server: None,
+        };
+        let wait = |time| Reaction::Wait(Some(time));
+
+        assert_eq!(status(30).reaction(), wait(Duration::from_secs(30)));
+        assert_eq!(status(u64::MAX).reaction(), wait(CLOUD_WAIT_MOST));
+        assert_eq!(refused.reaction(), wait(CLOUD_WAIT_MOST));
     }
 }
