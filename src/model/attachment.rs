@@ -1,10 +1,12 @@
 //! A message's file, wherever its bytes are.
 
+use std::fmt;
+
 use crate::base::ids::AttachmentGuid;
 use crate::base::time::AppleTime;
 
 /// A file that belongs to a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Attachment {
     /// Its identifier as Apple wrote it.
     pub guid: AttachmentGuid,
@@ -34,6 +36,20 @@ pub struct Attachment {
     pub state: AttachmentState,
 }
 
+/// What a file is called and what was said in it is private: logs show which it is and where.
+impl fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attachment")
+            .field("guid", &self.guid)
+            .field("part", &self.part)
+            .field("role", &self.role)
+            .field("mime", &self.mime)
+            .field("size_bytes", &self.size_bytes)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What an attachment is to its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -44,7 +60,7 @@ pub enum Role {
 }
 
 /// A sticker's look and origin.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Sticker {
     /// `outline`, `comic`, `puffy`, `shiny`; `None` when the image names none.
     pub effect: Option<String>,
@@ -54,10 +70,20 @@ pub struct Sticker {
     pub description: Option<String>,
 }
 
+/// What a Genmoji was made from is what somebody wrote: logs show none of it.
+impl fmt::Debug for Sticker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sticker")
+            .field("effect", &self.effect)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Where an attachment's bytes are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AttachmentState {
-    /// On the Mac's disk when last looked at.
+    /// In the archive, or on the Mac's disk when last looked at.
     Held {
         /// SHA-256 of the bytes.
         sha256: [u8; 32],
@@ -115,5 +141,44 @@ impl AttachmentState {
             Self::Missing(Missing::NotAFile) => Some("not a regular file"),
             Self::Failed { reason } | Self::Abandoned { reason } => Some(reason),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Attachment;
+    use super::AttachmentState;
+    use super::Role;
+    use super::Sticker;
+    use crate::base::ids::AttachmentGuid;
+
+    #[test]
+    fn what_a_file_is_called_and_says_does_not_reach_a_log() {
+        let private = || Some("private".to_owned());
+        let attachment = Attachment {
+            guid: AttachmentGuid::parse("at_0_1").unwrap(),
+            original_guid: None,
+            part: None,
+            role: Role::File,
+            name: private(),
+            mime: None,
+            uti: None,
+            size_bytes: Some(7),
+            path: private(),
+            live_photo: false,
+            transcription: private(),
+            sticker: Some(Sticker {
+                description: private(),
+                ..Sticker::default()
+            }),
+            state: AttachmentState::Wanted,
+        };
+
+        let shown = format!("{attachment:?} {:?}", attachment.sticker);
+
+        assert!(
+            shown.contains("at_0_1") && !shown.contains("private"),
+            "{shown}"
+        );
     }
 }

@@ -78,7 +78,7 @@ pub struct LocalEvent {
 }
 
 /// A device that somebody is logged in with.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Device {
     /// The name that it is shown by.
     pub name: Option<String>,
@@ -92,6 +92,16 @@ pub struct Device {
     pub address: Option<String>,
     /// What it calls itself.
     pub agent: Option<String>,
+}
+
+/// Devices are named after people, and addresses tell where they are: logs show since when there is one.
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Device")
+            .field("created", &self.created)
+            .field("seen", &self.seen)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Whose an access token is.
@@ -166,7 +176,7 @@ pub struct SentEvent {
 }
 
 /// A file that a client uploaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Upload {
     /// Who uploaded it.
     pub account: u8,
@@ -180,6 +190,17 @@ pub struct Upload {
     pub completed: Option<AppleTime>,
     /// When it began.
     pub created: AppleTime,
+}
+
+/// What a file is called is private: logs show how large it is.
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upload")
+            .field("account", &self.account)
+            .field("size_bytes", &self.size_bytes)
+            .field("completed", &self.completed)
+            .finish_non_exhaustive()
+    }
 }
 
 wrapped!(Opaque as Vec<u8>, |opaque| &opaque.0, Opaque);
