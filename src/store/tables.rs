@@ -17,7 +17,7 @@ pub(super) type Numbers<K> = TableDefinition<'static, K, u64>;
 /// Facts about the file itself: format, generation, owner. Values are raw bytes, see data-format.md.
 pub(super) const META: Rows<&'static str> = TableDefinition::new("meta");
 
-/// The next row id, the next change number and running totals, by name.
+/// The next row id and the next change number, by name.
 pub(super) const COUNTERS: Numbers<&'static str> = TableDefinition::new("counters");
 
 /// Where reading of each source goes on, by source. Written with the page that it covers, never alone.
@@ -26,7 +26,8 @@ pub(super) const CURSORS: Rows<u8> = TableDefinition::new("cursors");
 /// Messages by row id, in the order of their arrival. Never deleted from.
 pub(super) const MESSAGES: Rows<u64> = TableDefinition::new("messages");
 
-/// What a source said about a message, by (message, source). Never deleted from.
+/// What a source said, by (message, source); of CloudKit also what is no message. Deleted from when a record of CloudKit
+/// turns out late to be a message or a file: then it stands under that row.
 pub(super) const RECORDS: Rows<(u64, u8)> = TableDefinition::new("records");
 
 /// Hash of everything of a record that shows, by (message, source) (D12).
@@ -38,8 +39,8 @@ pub(super) const GUIDS: Keys<(&'static [u8; 16], u64)> = TableDefinition::new("g
 /// (GUID, message) for GUIDs that are none.
 pub(super) const GUID_OTHERS: Keys<(&'static str, u64)> = TableDefinition::new("guid_others");
 
-/// (conversation, time, message, n): what a person reads, in order. n = 0 is the message, n >= 1 its edits and unsends
-/// (D5). Rewritten when a message moves, gets another time or is edited.
+/// (conversation, time, message, n): what a person reads, in order. n = 0 is the message, n >= 1 its marks: edits, unsends,
+/// deletions (D5). Rewritten when a message moves, gets another time or another mark.
 pub(super) const TIMELINE: Keys<(u64, i64, u64, u16)> = TableDefinition::new("timeline");
 
 /// (time, message) over all conversations, parked messages included.
@@ -82,7 +83,7 @@ pub(super) const ATTACHMENTS_WANTED: Keys<u64> = TableDefinition::new("attachmen
 /// Messages without a conversation, and why. Removed when one is found (ID-9).
 pub(super) const PARKED: Rows<u64> = TableDefinition::new("parked");
 
-/// Messages of which something could not be decoded, and what. Removed when it can be.
+/// Messages, and records of CloudKit that are none, of which something could not be read, and what. Removed when it can be.
 pub(super) const QUARANTINE: Rows<u64> = TableDefinition::new("quarantine");
 
 /// GUIDs that a source says were deleted for good and that were never held (D12).
