@@ -226,8 +226,8 @@ async fn ed_13_a_group_goes_with_all_its_states_and_comes_back_as_one() {
         chat("c2", "chat100000000000000002", Some(GROUP), None),
     ];
     let by = |number: i64| {
-        let chat_id = ["chat100000000000000001", "chat100000000000000002"][(number % 2) as usize];
-        let whom = (chat_id, Some(ADA));
+        let chat_id = format!("chat10000000000000000{}", 1 + number % 2);
+        let whom = (chat_id.as_str(), Some(ADA));
         message(
             &format!("m{number}"),
             &guid(number),

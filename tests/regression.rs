@@ -172,7 +172,13 @@ fn every_rule_of_the_list_has_a_row_and_every_row_a_test() {
         let source = fs::read_to_string(root.join(file)).unwrap();
         let begin = source.find(&format!("fn {test}("));
         let begin = begin.unwrap_or_else(|| panic!("{rule}: there is no {test} in {file}"));
-        let before = source[..begin].lines().rev().take(4).collect::<Vec<_>>();
+        let before = source
+            .split_at(begin)
+            .0
+            .lines()
+            .rev()
+            .take(4)
+            .collect::<Vec<_>>();
         let is_test = before
             .iter()
             .any(|line| line.contains("test]") || line.contains("test("));
@@ -277,7 +283,7 @@ fn sync_files(cloud: &ICloud, home: &Home) -> (Option<i32>, usize) {
     let lines = home.exported();
     let files = lines
         .iter()
-        .flat_map(|line| line["attachments"].as_array())
+        .filter_map(|line| line["attachments"].as_array())
         .flatten();
     let known = files.filter(|file| file["name"].is_string()).count();
     (status.code(), known)

@@ -162,10 +162,11 @@ impl CloudError {
 
     /// What to do.
     pub fn reaction(&self) -> Reaction {
-        match self.wish() {
-            Reaction::Wait(Some(after)) => Reaction::Wait(Some(after.min(CLOUD_WAIT_MOST))),
-            other => other,
+        let wish = self.wish();
+        if let Reaction::Wait(Some(after)) = wish {
+            return Reaction::Wait(Some(after.min(CLOUD_WAIT_MOST)));
         }
+        wish
     }
 
     /// What the server asks for.
