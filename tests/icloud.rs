@@ -113,7 +113,7 @@ fn a_session_is_imported_used_replaced_and_forgotten() {
 
 #[test]
 fn a_restart_asks_for_the_changes_of_each_zone_once_and_for_nothing_else() {
-    let (home, cloud) = (Home::new(), ICloud::start());
+    let (home, cloud) = (Home::new(), icloud());
     cloud.write_session(&home, Items::All);
     cloud.output(&home, &["cloudkit", "import", "session.json"]);
     cloud.output(&home, &["cloudkit", "sync"]);

@@ -291,20 +291,20 @@ mod tests {
     #[test]
     fn a_record_that_panics_is_kept_and_its_neighbours_are_read() {
         let mut opener = Opener::new(CloudZone::Messages, None, Directory::default());
-        let mut opened = Opened::default();
+        let mut found = Opened::default();
         let [first, bad, last] = ["first", "bad", "last"].map(deleted);
 
-        opener.open_one(&first, &mut opened).unwrap();
+        opener.open_one(&first, &mut found).unwrap();
         opener
-            .isolated(&bad, &mut opened, |this, opened| {
-                this.open_change(&bad, opened).unwrap();
+            .isolated(&bad, &mut found, |this, found| {
+                this.open_change(&bad, found).unwrap();
                 panic!("a bug")
             })
             .unwrap();
-        opener.open_one(&last, &mut opened).unwrap();
+        opener.open_one(&last, &mut found).unwrap();
 
-        let names: Vec<&RecordName> = opened.items.iter().map(|item| &item.name).collect();
-        let [_, kept, _] = opened.items.as_slice() else {
+        let names: Vec<&RecordName> = found.items.iter().map(|item| &item.name).collect();
+        let [_, kept, _] = found.items.as_slice() else {
             panic!("{names:?}")
         };
         assert_eq!(
