@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::app::AppError;
 use crate::base::limits::PAGE_CACHE_BYTES;
-use crate::base::limits::SERVICE_CACHE_BYTES;
+use crate::base::limits::WRITING_CACHE_BYTES;
 use crate::base::time::Clock;
 use crate::base::time::SystemClock;
 use crate::store::Absent;
@@ -41,22 +41,13 @@ impl Archive {
         Self::with(path, Absent::Refuse, PAGE_CACHE_BYTES)
     }
 
-    /// Opens an archive, making it if there is none.
+    /// Opens an archive to write into it, making it if there is none.
     ///
     /// # Errors
     ///
     /// As [`Self::open`], without absence.
     pub fn open_or_create(path: &Path) -> Result<Self, AppError> {
-        Self::with(path, Absent::Create, PAGE_CACHE_BYTES)
-    }
-
-    /// The same for a process that stays, and is to hold little memory.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::open_or_create`].
-    pub fn open_to_serve(path: &Path) -> Result<Self, AppError> {
-        Self::with(path, Absent::Create, SERVICE_CACHE_BYTES)
+        Self::with(path, Absent::Create, WRITING_CACHE_BYTES)
     }
 
     fn with(path: &Path, absent: Absent, cache_bytes: usize) -> Result<Self, AppError> {

@@ -28,9 +28,10 @@ pub const GROUP_WAIT: Duration = Duration::from_millis(50);
 /// nor an export faster: the system's own cache stands behind it.
 pub const PAGE_CACHE_BYTES: usize = 32 << 20;
 
-/// The same for the service, which stays: what its threads read and forget in turns leaves holes, and the process holds
-/// some three times the cache. Clients are answered as fast from the system's cache.
-pub const SERVICE_CACHE_BYTES: usize = 8 << 20;
+/// The same for who writes. An import is a little faster with a small one and takes 25 MiB less. The service stays: what
+/// its threads read and forget in turns leaves holes, and the process holds some three times the cache; clients are
+/// answered as fast from the system's cache.
+pub const WRITING_CACHE_BYTES: usize = 8 << 20;
 
 /// Text and data of one decoded property list, bytes: a forged one must not make more.
 pub const VALUE_BYTES: usize = 16 << 20;

@@ -255,7 +255,7 @@ async fn serve(mut plan: Plan) -> Result<End, RunError> {
     if Remote::connect(&path).is_some() {
         return Err(RunError::Running { archive: path });
     }
-    let archive = Archive::open_to_serve(&path)?.with_floor(plan.settings.free_floor);
+    let archive = Archive::open_or_create(&path)?.with_floor(plan.settings.free_floor);
     let server_name = archive.server_name(&plan.settings.endpoint)?;
     let tls = tls(&plan.settings, &server_name)?.map(Arc::new);
     let listener = Listener::bind(Listen::Tcp {
