@@ -5,9 +5,10 @@
 //! | `POST /user/{user}/filter` | a number for a filter; an equal one has the same |
 //! | `GET /user/{user}/filter/{filter}` | the filter |
 //!
-//! What is honored: `event_fields`, `event_format`, and everything of a room's and an event's filter in the
-//! specification but `related_by_...` and `unread_thread_notifications`. What a filter does not say is not filtered; what
-//! is not known here is kept and has no effect.
+//! What is honored: everything of a room's and an event's filter in the specification but `related_by_...` and
+//! `unread_thread_notifications`. What a filter does not say is not filtered; what is not known here is kept and has no
+//! effect. So are `event_fields`, as a server may send more members than were asked for, and `event_format`, as there is
+//! no other server whose form events could have.
 //!
 //! Source: `[mx v1.12] Filtering`; `facts` of the endpoint, 6 and 8.
 
@@ -45,7 +46,7 @@ pub(super) fn routes() -> Vec<Route> {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct Filter {
-    /// Members of events that are sent, all others are not; `None` for all.
+    /// Members of events that must be sent: all are.
     pub(super) event_fields: Option<Vec<String>>,
     /// In which form events are sent.
     #[serde(deserialize_with = "or_default")]
