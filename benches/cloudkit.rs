@@ -29,6 +29,7 @@
 
 #[allow(dead_code, reason = "imports of a database are of the other benchmark")]
 mod binary;
+mod environment;
 mod icloud;
 mod machine;
 #[allow(dead_code, reason = "the other benchmark kills processes too")]
@@ -42,9 +43,7 @@ mod table;
 mod times;
 
 use std::error::Error;
-use std::fs;
 use std::path::Path;
-use std::path::PathBuf;
 
 use crate::binary::Footbridge;
 use crate::icloud::ICloud;
@@ -85,17 +84,9 @@ const WARM: Target = Target {
 };
 
 fn main() -> Result<(), Trouble> {
-    let folder = std::env::var_os("FOOTBRIDGE_BENCH_FOLDER").map_or_else(
-        || Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-cloudkit"),
-        PathBuf::from,
-    );
-    fs::create_dir_all(&folder)?;
-    let number = |name: &str, default: u64| match std::env::var(name) {
-        Ok(text) => text.parse(),
-        Err(_unset) => Ok(default),
-    };
-    let messages = number("FOOTBRIDGE_BENCH_MESSAGES", 100_000)?;
-    let rounds = number("FOOTBRIDGE_BENCH_ROUNDS", 3)?;
+    let folder = environment::folder("bench-cloudkit")?;
+    let messages = environment::number("FOOTBRIDGE_BENCH_MESSAGES", 100_000)?;
+    let rounds = environment::number("FOOTBRIDGE_BENCH_ROUNDS", 3)?;
     println!("{}", machine::describe());
     println!("load before: {}", machine::load());
     let table = run(messages, rounds, &folder)?;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::Trouble;
+use crate::environment;
 
 /// A Messages database.
 pub(crate) struct Database {
@@ -20,10 +21,7 @@ impl Database {
         if let Some(path) = std::env::var_os("FOOTBRIDGE_BENCH_CHAT_DB") {
             return Ok(Self { path: path.into() });
         }
-        let messages: u64 = match std::env::var("FOOTBRIDGE_BENCH_MESSAGES") {
-            Ok(messages) => messages.parse()?,
-            Err(_unset) => 1_000_000,
-        };
+        let messages: u64 = environment::number("FOOTBRIDGE_BENCH_MESSAGES", 1_000_000)?;
         let made = folder.join(format!("messages-{messages}"));
         if !made.exists() {
             eprintln!("making a database of {messages} messages ...");

@@ -28,6 +28,7 @@
 
 mod binary;
 mod database;
+mod environment;
 mod look_ups;
 mod machine;
 mod peer;
@@ -40,7 +41,6 @@ mod times;
 
 use std::error::Error;
 use std::fs;
-use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -106,18 +106,11 @@ const AFTER_KILL: Target = Target {
 };
 
 fn main() -> Result<(), Trouble> {
-    let folder = std::env::var_os("FOOTBRIDGE_BENCH_FOLDER").map_or_else(
-        || Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-import"),
-        PathBuf::from,
-    );
-    fs::create_dir_all(&folder)?;
+    let folder = environment::folder("bench-import")?;
     let bench = Bench {
         database: Database::from_environment(&folder)?,
         footbridge: Footbridge::on(folder.join("archive.redb")),
-        rounds: match std::env::var("FOOTBRIDGE_BENCH_ROUNDS") {
-            Ok(rounds) => rounds.parse()?,
-            Err(_unset) => 3,
-        },
+        rounds: environment::number("FOOTBRIDGE_BENCH_ROUNDS", 3)?,
         folder,
     };
     println!("{}", machine::describe());
