@@ -87,13 +87,7 @@ async fn a_newcomer_gets_all_of_the_state() {
         .await;
     let before = next(&sync(&stage.world, &stage.bob, "").await);
 
-    post(
-        &stage.world,
-        &stage.bob,
-        &format!("/join/{room}"),
-        json!({}),
-    )
-    .await;
+    stage.join(&stage.bob, &room).await;
 
     let filter = json!({"room": {"timeline": {"limit": 1}}});
     let answer = sync_with(&stage.world, &stage.bob, &before, &filter).await;

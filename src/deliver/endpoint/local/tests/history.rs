@@ -20,13 +20,7 @@ async fn story(stage: &Stage, visibility: &str) -> String {
     )
     .await;
     stage.say(&stage.ada, &room, "invited").await;
-    post(
-        &stage.world,
-        &stage.bob,
-        &format!("/join/{room}"),
-        json!({}),
-    )
-    .await;
+    stage.join(&stage.bob, &room).await;
     stage.say(&stage.ada, &room, "joined").await;
     room
 }
@@ -144,13 +138,7 @@ async fn a_change_of_visibility_hides_nothing_that_was_visible() {
         .await;
     stage.say(&stage.ada, &room, "joined").await;
 
-    post(
-        &stage.world,
-        &stage.bob,
-        &format!("/join/{room}"),
-        json!({}),
-    )
-    .await;
+    stage.join(&stage.bob, &room).await;
 
     assert_eq!(seen(&stage, &stage.bob, &room).await, ["shared"]);
 }

@@ -221,13 +221,7 @@ async fn a_room_is_forgotten_after_it_was_left() {
     assert_eq!(gone.0, 403);
     let answer = sync_with(&stage.world, &stage.bob, "", &filter).await;
     assert_eq!(answer["rooms"]["leave"], json!({}));
-    post(
-        &stage.world,
-        &stage.bob,
-        &format!("/join/{room}"),
-        json!({}),
-    )
-    .await;
+    stage.join(&stage.bob, &room).await;
     get(&stage.world, &stage.bob, &at(&room, "messages")).await;
 }
 

@@ -150,12 +150,16 @@ impl Stage {
     pub(super) async fn party(&self) -> String {
         let room = self.room(json!({"preset": "public_chat"})).await;
         for user in [&self.bob, &self.cleo] {
-            post(&self.world, user, &format!("/join/{room}"), json!({})).await;
+            self.join(user, &room).await;
         }
         room
     }
 
     /// Says something; answers the event's id.
+    pub(super) async fn join(&self, user: &User, room: &str) {
+        post(&self.world, user, &format!("/join/{room}"), json!({})).await;
+    }
+
     pub(super) async fn say(&self, user: &User, room: &str, text: &str) -> String {
         let body = json!({"msgtype": "m.text", "body": text});
         self.send(user, room, "m.room.message", body).await

@@ -314,13 +314,7 @@ async fn an_event_tells_how_its_reader_belonged_to_the_room() {
     let stage = Stage::new().await;
     let room = stage.room(json!({"preset": "public_chat"})).await;
     stage.say(&stage.ada, &room, "before").await;
-    post(
-        &stage.world,
-        &stage.bob,
-        &format!("/join/{room}"),
-        json!({}),
-    )
-    .await;
+    stage.join(&stage.bob, &room).await;
     stage.say(&stage.ada, &room, "after").await;
 
     let answer = sync(&stage.world, &stage.bob, "").await;
@@ -340,13 +334,7 @@ async fn members_of_the_beginning_are_who_began_it() {
     let answer = sync(&stage.world, &stage.ada, "").await;
     let first = &answer["rooms"]["join"][&room]["timeline"]["prev_batch"];
     let path = format!("/rooms/{room}/members?at={}", first.as_str().unwrap());
-    post(
-        &stage.world,
-        &stage.bob,
-        &format!("/join/{room}"),
-        json!({}),
-    )
-    .await;
+    stage.join(&stage.bob, &room).await;
 
     let members = get(&stage.world, &stage.ada, &path).await;
 

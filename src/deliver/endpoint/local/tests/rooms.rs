@@ -9,13 +9,7 @@ async fn a_room_is_made_written_to_and_followed() {
     let room = stage
         .room(json!({"name": "Garden", "topic": "Roses", "preset": "public_chat"}))
         .await;
-    post(
-        &stage.world,
-        &stage.bob,
-        &format!("/join/{room}"),
-        json!({}),
-    )
-    .await;
+    stage.join(&stage.bob, &room).await;
     let before = next(&sync(&stage.world, &stage.bob, "").await);
 
     let said = stage.say(&stage.ada, &room, "Water them").await;
@@ -261,13 +255,7 @@ async fn rooms_are_listed_and_found() {
     let cellar = stage
         .room(json!({"visibility": "public", "name": "Cellar"}))
         .await;
-    post(
-        &stage.world,
-        &stage.bob,
-        &format!("/join/{cellar}"),
-        json!({}),
-    )
-    .await;
+    stage.join(&stage.bob, &cellar).await;
 
     let all = get(&stage.world, &stage.bob, "/publicRooms").await;
     let first = get(&stage.world, &stage.bob, "/publicRooms?limit=1").await;

@@ -39,13 +39,7 @@ async fn a_local_room_slides_like_any_other() {
 
     let first = slide(&stage.world, &stage.ada, "", list(1)).await;
     let nothing = slide(&stage.world, &stage.ada, pos(&first), list(1)).await;
-    post(
-        &stage.world,
-        &stage.bob,
-        &format!("/join/{room}"),
-        json!({}),
-    )
-    .await;
+    stage.join(&stage.bob, &room).await;
     let said = stage.say(&stage.bob, &room, "2").await;
     let path = format!("/rooms/{room}/receipt/m.read/{said}");
     let news = slide(&stage.world, &stage.ada, pos(&nothing), list(5)).await;
@@ -104,13 +98,7 @@ async fn invitations_slide_in_and_out() {
 
     let invited = slide(&stage.world, &stage.bob, "", list(1)).await;
     let same = slide(&stage.world, &stage.bob, pos(&invited), list(1)).await;
-    post(
-        &stage.world,
-        &stage.bob,
-        &format!("/join/{room}"),
-        json!({}),
-    )
-    .await;
+    stage.join(&stage.bob, &room).await;
     let joined = slide(&stage.world, &stage.bob, pos(&same), list(1)).await;
     post(
         &stage.world,
