@@ -60,7 +60,6 @@ use footbridge::ingest::cloudkit::Connect;
 use footbridge::matrix::media::MediaSecret;
 use footbridge::model::attachment::Attachment;
 use footbridge::model::attachment::AttachmentState;
-use footbridge::model::attachment::Role;
 use footbridge::model::record::CloudAsset;
 use footbridge::model::record::CloudRecord;
 use footbridge::model::record::CloudValue;
@@ -99,6 +98,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::cloud_account::import;
 use crate::support::history::assert_sound;
+use crate::support::samples::bare_attachment;
 
 /// A second is this much shorter. A busy machine must still answer within the shortest deadline.
 const HURRY: u32 = 250;
@@ -631,21 +631,7 @@ fn store_with_file() -> (Store, RowId) {
     let store = Store::open_backend(InMemoryBackend::new(), Arc::new(SystemClock)).unwrap();
     import(&store, support::cloud_account::session(|_| true));
     let guid = AttachmentGuid::parse("1A2B3C4D-0001-4002-8003-ABCDEF012345").unwrap();
-    let attachment = Attachment {
-        guid: guid.clone(),
-        original_guid: None,
-        part: None,
-        role: Role::File,
-        name: None,
-        mime: None,
-        uti: None,
-        size_bytes: None,
-        path: None,
-        live_photo: false,
-        transcription: None,
-        sticker: None,
-        state: AttachmentState::Wanted,
-    };
+    let attachment = bare_attachment(guid.as_str(), AttachmentState::Wanted);
     let asset = CloudAsset {
         signature: vec![4; 21],
         ..CloudAsset::default()

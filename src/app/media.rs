@@ -59,25 +59,11 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::base::ids::AttachmentGuid;
-    use crate::model::attachment::AttachmentState;
-    use crate::model::attachment::Role;
 
     fn attachment(path: Option<&str>) -> Attachment {
         Attachment {
-            guid: AttachmentGuid::parse("AT_0_1A2B3C4D-0001-4002-8003-ABCDEF012345").unwrap(),
-            original_guid: None,
-            part: None,
-            role: Role::File,
-            name: None,
-            mime: None,
-            uti: None,
-            size_bytes: None,
             path: path.map(str::to_owned),
-            live_photo: false,
-            transcription: None,
-            sticker: None,
-            state: AttachmentState::Wanted,
+            ..Attachment::wanted("AT_0_1A2B3C4D-0001-4002-8003-ABCDEF012345")
         }
     }
 

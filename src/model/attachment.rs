@@ -36,6 +36,28 @@ pub struct Attachment {
     pub state: AttachmentState,
 }
 
+#[cfg(test)]
+impl Attachment {
+    /// A file of which nothing is known but its identifier, and that is to be fetched.
+    pub(crate) fn wanted(guid: &str) -> Self {
+        Self {
+            guid: AttachmentGuid::parse(guid).unwrap(),
+            original_guid: None,
+            part: None,
+            role: Role::File,
+            name: None,
+            mime: None,
+            uti: None,
+            size_bytes: None,
+            path: None,
+            live_photo: false,
+            transcription: None,
+            sticker: None,
+            state: AttachmentState::Wanted,
+        }
+    }
+}
+
 /// What a file is called and what was said in it is private: logs show which it is and where.
 impl fmt::Debug for Attachment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -147,31 +169,21 @@ impl AttachmentState {
 #[cfg(test)]
 mod tests {
     use super::Attachment;
-    use super::AttachmentState;
-    use super::Role;
     use super::Sticker;
-    use crate::base::ids::AttachmentGuid;
 
     #[test]
     fn what_a_file_is_called_and_says_does_not_reach_a_log() {
         let private = || Some("private".to_owned());
         let attachment = Attachment {
-            guid: AttachmentGuid::parse("at_0_1").unwrap(),
-            original_guid: None,
-            part: None,
-            role: Role::File,
             name: private(),
-            mime: None,
-            uti: None,
             size_bytes: Some(7),
             path: private(),
-            live_photo: false,
             transcription: private(),
             sticker: Some(Sticker {
                 description: private(),
                 ..Sticker::default()
             }),
-            state: AttachmentState::Wanted,
+            ..Attachment::wanted("at_0_1")
         };
 
         let shown = format!("{attachment:?} {:?}", attachment.sticker);

@@ -177,13 +177,10 @@ fn state(held: AttachmentState, incoming: AttachmentState) -> AttachmentState {
 mod tests {
     use std::sync::Arc;
 
-    use crate::base::ids::AttachmentGuid;
     use crate::base::ids::Guid;
     use crate::base::ids::RecordName;
     use crate::base::time::SystemClock;
     use crate::model::attachment::Attachment;
-    use crate::model::attachment::AttachmentState;
-    use crate::model::attachment::Role;
     use crate::model::change::Placement;
     use crate::model::message::Author;
     use crate::model::message::Kind;
@@ -227,21 +224,7 @@ mod tests {
     /// The file of a part, whose body does not name it.
     fn file(part: u16) -> Page {
         let name = format!("at_{part}_{GUID}");
-        let attachment = Attachment {
-            guid: AttachmentGuid::parse(&name).unwrap(),
-            original_guid: None,
-            part: None,
-            role: Role::File,
-            name: None,
-            mime: None,
-            uti: None,
-            size_bytes: None,
-            path: None,
-            live_photo: false,
-            transcription: None,
-            sticker: None,
-            state: AttachmentState::Wanted,
-        };
+        let attachment = Attachment::wanted(&name);
         let content = CloudContent::File {
             attachment: Some(Box::new(attachment)),
             record: record(&name),

@@ -21,7 +21,6 @@ use crate::deliver::endpoint::testing::into;
 use crate::deliver::endpoint::testing::message;
 use crate::model::attachment::Attachment;
 use crate::model::attachment::AttachmentState;
-use crate::model::attachment::Role;
 use crate::model::message::Kind;
 use crate::net::ETag;
 use crate::net::HeaderName;
@@ -52,22 +51,15 @@ fn attach(world: &World, name: &str, mime: &str, bytes: &[u8]) -> String {
     let guid = AttachmentGuid::parse(&guid).unwrap();
     let mut message = message(minute, Some(ANN), Kind::Message { about: None }, None);
     message.attachments = vec![Attachment {
-        guid: guid.clone(),
-        original_guid: None,
-        part: None,
-        role: Role::File,
         name: Some(name.to_owned()),
         mime: Some(mime.to_owned()),
-        uti: None,
         size_bytes: Some(u64::try_from(bytes.len()).unwrap()),
         path: Some(name.to_owned()),
-        live_photo: false,
-        transcription: None,
-        sticker: None,
         state: AttachmentState::Held {
             sha256: HASH,
             modified: CHANGED,
         },
+        ..Attachment::wanted(guid.as_str())
     }];
     world.add(Page {
         messages: vec![into(ANN, message)],

@@ -79,19 +79,10 @@ fn flagged(flag: Flag) -> Message {
 
 fn file(guid: &str, mime: &str) -> Attachment {
     Attachment {
-        guid: AttachmentGuid::parse(guid).unwrap(),
-        original_guid: None,
-        part: None,
-        role: Role::File,
         name: Some(format!("{guid}.bin")),
         mime: Some(mime.to_owned()),
-        uti: None,
         size_bytes: Some(7),
-        path: None,
-        live_photo: false,
-        transcription: None,
-        sticker: None,
-        state: AttachmentState::Wanted,
+        ..Attachment::wanted(guid)
     }
 }
 
