@@ -33,6 +33,13 @@ pub const PAGE_CACHE_BYTES: usize = 32 << 20;
 /// answered as fast from the system's cache.
 pub const WRITING_CACHE_BYTES: usize = 8 << 20;
 
+/// Bytes that a transaction has written before pages are spared ([`crate::store`]): half of a page cache, which redb
+/// gives to a transaction's pages at most, so that a smaller one reads none of them back.
+pub const SPARING_BYTES: u64 = 16 << 20;
+
+/// Pages that are remembered to be spared: they come back after redb has used twice its [`WRITING_CACHE_BYTES`] / 2.
+pub const SPARED_PAGES: usize = 2_048;
+
 /// Text and data of one decoded property list, bytes: a forged one must not make more.
 pub const VALUE_BYTES: usize = 16 << 20;
 

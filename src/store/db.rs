@@ -16,12 +16,14 @@ use redb::ReadOnlyDatabase;
 use redb::StorageBackend;
 use redb::StorageError;
 use redb::WriteTransaction;
+use redb::backends::FileBackend;
 
 use crate::base::limits::FREE_SPACE_FLOOR;
 use crate::base::limits::LOCK_WAIT;
 use crate::base::limits::PAGE_CACHE_BYTES;
 use crate::base::random;
 use crate::store::error::StoreError;
+use crate::store::sparing::SparingFile;
 
 /// The first nine bytes of every redb file.
 const MAGIC: &[u8] = b"redb\x1a\x0a\xa9\x0d\x0a";
@@ -66,7 +68,12 @@ pub(super) fn open(path: &Path, cache_bytes: usize) -> Result<Database, StoreErr
     }
     let mut waited = Duration::ZERO;
     loop {
-        match builder().set_cache_size(cache_bytes).create(path) {
+        let opened = open_file(path).and_then(|file| {
+            builder()
+                .set_cache_size(cache_bytes)
+                .create_with_backend(file)
+        });
+        match opened {
             Err(DatabaseError::DatabaseAlreadyOpen) if waited < LOCK_WAIT => {
                 thread::sleep(LOCK_RETRY);
                 waited += LOCK_RETRY;
@@ -217,6 +224,12 @@ pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result
             what: "its pages contradict each other".to_owned(),
         })
     })
+}
+
+/// A file that is there.
+fn open_file(path: &Path) -> Result<SparingFile, DatabaseError> {
+    let file = fs::OpenOptions::new().read(true).write(true).open(path)?;
+    FileBackend::new(file).map(SparingFile::new)
 }
 
 fn builder() -> Builder {

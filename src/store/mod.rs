@@ -9,6 +9,7 @@
 //! | see from when on clients see it | `publication` |
 //! | see what clients leave here | [`account`] |
 //! | measure, check, copy or shrink the file | `stats`, `verify`, `backup` |
+//! | see how a large import is made fast | `sparing` |
 //!
 //! One thread writes (`writer`); readers work on snapshots and never wait for it. The rules (data-format.md has the
 //! bytes):
@@ -41,6 +42,7 @@ mod publication;
 mod read_tables;
 pub mod search;
 mod snapshot;
+mod sparing;
 mod stats;
 mod tables;
 mod tally;
