@@ -5,6 +5,7 @@ use crate::base::limits::ATTACHMENT_ATTEMPTS;
 use crate::model::attachment::Attachment;
 use crate::model::attachment::AttachmentState;
 use crate::model::record::SourceKind;
+use crate::store::cloud::message_named_by;
 use crate::store::error::StoreError;
 use crate::store::transaction::Transaction;
 use crate::store::transaction::find;
@@ -195,6 +196,9 @@ impl Transaction<'_> {
                 .attachment_guids
                 .insert(guid.folded().as_str(), row.0)
                 .map_err(failed)?;
+            if let (Some(filters), Some(message)) = (&mut self.filters, message_named_by(guid)) {
+                filters.add_file_of(&message);
+            }
         }
         match stored.attachment.state {
             AttachmentState::Held { .. } | AttachmentState::Abandoned { .. } => {

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use redb::Table;
+
 use crate::base::ids::RowId;
 use crate::model::body::shown;
 use crate::model::message::Announcement;
@@ -11,8 +13,10 @@ use crate::model::message::Kind;
 use crate::model::message::Message;
 use crate::store::error::StoreError;
 use crate::store::search::Field;
+use crate::store::search::IndexBlock;
 use crate::store::search::MessageTerms;
 use crate::store::search::SearchError;
+use crate::store::search::TermKey;
 use crate::store::search::TermScratch;
 use crate::store::search::merge;
 use crate::store::search::merge_candidates;
@@ -135,25 +139,24 @@ impl Transaction<'_> {
         self.index.add(row.0, &terms);
         Ok(())
     }
+}
 
-    /// Writes the block, and merges small ones into a larger one when there are enough of them.
-    pub(super) fn write_index(&mut self) -> Result<(), StoreError> {
-        let (terms, blocks) = (
-            &mut self.tables.search_terms,
-            &mut self.tables.search_blocks,
-        );
-        let index = std::mem::take(&mut self.index);
-        if !index.is_empty() {
-            index
-                .write(terms, blocks)
-                .map_err(StoreError::from_search)?;
-        }
-        let held = read_blocks(blocks).map_err(StoreError::from_search)?;
-        if let Some(numbers) = merge_candidates(&held) {
-            merge(terms, blocks, numbers).map_err(StoreError::from_search)?;
-        }
-        Ok(())
+/// Writes a block, and merges small ones into a larger one when there are enough of them.
+pub(super) fn write_index(
+    index: IndexBlock,
+    terms: &mut Table<'_, TermKey, &'static [u8]>,
+    blocks: &mut Table<'_, u32, &'static [u8]>,
+) -> Result<(), StoreError> {
+    if !index.is_empty() {
+        index
+            .write(terms, blocks)
+            .map_err(StoreError::from_search)?;
     }
+    let held = read_blocks(blocks).map_err(StoreError::from_search)?;
+    if let Some(numbers) = merge_candidates(&held) {
+        merge(terms, blocks, numbers).map_err(StoreError::from_search)?;
+    }
+    Ok(())
 }
 
 impl StoreError {

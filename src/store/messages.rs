@@ -488,8 +488,8 @@ impl Transaction<'_> {
     fn insert_guid(&mut self, guid: &Guid, row: RowId) -> Result<(), StoreError> {
         let key = GuidKey::of(guid);
         self.new_guids.insert(key.0, row);
-        if let Some(filter) = &mut self.filter {
-            filter.add(key);
+        if let Some(filters) = &mut self.filters {
+            filters.add(guid);
         }
         match guid {
             Guid::Uuid(key) => self.waiting.guids.push((*key, row.0)),

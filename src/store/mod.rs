@@ -9,7 +9,7 @@
 //! | see from when on clients see it | `publication` |
 //! | see what clients leave here | [`account`] |
 //! | measure, check, copy or shrink the file | `stats`, `verify`, `backup` |
-//! | see how a large import is made fast | `sparing` |
+//! | see how a large import is made fast | `filters`, `sparing`, the end of a `transaction` |
 //!
 //! One thread writes (`writer`); readers work on snapshots and never wait for it. The rules (data-format.md has the
 //! bytes):
@@ -28,6 +28,7 @@ mod combine;
 mod conversations;
 mod db;
 mod error;
+mod filters;
 mod guid;
 mod index;
 mod media;

@@ -2,14 +2,18 @@
 //!
 //! Rows keyed by arrival are appended at once. Rows of the indexes (GUID, timeline, time, relations) have keys in no
 //! order: they wait, are sorted, and go in together before the commit, so that each page of an index is touched once
-//! however many messages a transaction holds.
+//! however many messages a transaction holds. Many of them go in side by side with the search index, each table on one
+//! thread: while a large transaction ends nobody brings further work.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::collections::btree_map::Entry;
+use std::mem;
 use std::ops::Bound;
 use std::ops::Range;
+use std::panic::resume_unwind;
+use std::thread;
 
 use foldhash::fast::RandomState;
 use redb::CursorError;
@@ -19,15 +23,17 @@ use redb::WriteTransaction;
 
 use crate::base::ids::ChangeNumber;
 use crate::base::ids::Guid;
+use crate::base::ids::RecordName;
 use crate::base::ids::RowId;
 use crate::base::time::AppleTime;
 use crate::model::conversation::Alias;
 use crate::model::record::SourceKind;
 use crate::store::account::AccountTables;
 use crate::store::error::StoreError;
-use crate::store::guid::GuidFilter;
+use crate::store::filters::Filters;
 use crate::store::guid::GuidKey;
 use crate::store::guid::ids_of;
+use crate::store::index::write_index;
 use crate::store::publication::PassStep;
 use crate::store::search::IndexBlock;
 use crate::store::search::TermKey;
@@ -53,6 +59,9 @@ const ARRIVAL_BYTES: usize = 256 << 10;
 /// Rows that go in through one cursor at most. It gathers them in a buffer that grows from nothing: one that stays small
 /// costs no fresh memory, and starting the next cursor costs less than that.
 const CURSOR_ROWS: usize = 4_096;
+
+/// Messages of a transaction that are worth a thread for each part of their rows.
+const SIDE_BY_SIDE: usize = 10_000;
 
 /// A table with enveloped values, open for writing.
 pub(super) type RowTable<'tx, K> = Table<'tx, K, &'static [u8]>;
@@ -159,6 +168,8 @@ pub(super) struct Waiting {
     pub(super) timeline: Vec<(u64, i64, u64, u16)>,
     pub(super) by_time: Vec<(i64, u64)>,
     pub(super) relations: Vec<([u8; 16], u64)>,
+    /// Names of CloudKit's records, by zone.
+    pub(super) names: BTreeMap<u8, HashMap<RecordName, RowId, RandomState>>,
 }
 
 /// New messages with their records, their values in one buffer.
@@ -186,8 +197,8 @@ pub struct Transaction<'tx> {
     pub(super) tables: Tables<'tx>,
     pub(super) now: AppleTime,
     pub(super) waiting: Waiting,
-    /// Knows every GUID that is held, where the writer has made one.
-    pub(super) filter: Option<GuidFilter>,
+    /// They know everything that is held, where the writer has made them.
+    pub(super) filters: Option<Filters>,
     /// Messages of this transaction by GUID, which no table holds yet.
     pub(super) new_guids: HashMap<[u8; 16], RowId, RandomState>,
     pub(super) heads: BTreeMap<RowId, Head>,
@@ -231,7 +242,7 @@ impl<'tx> Transaction<'tx> {
             tables,
             now,
             waiting: Waiting::default(),
-            filter: None,
+            filters: None,
             new_guids: HashMap::default(),
             heads: BTreeMap::new(),
             alias_cache: HashMap::default(),
@@ -311,9 +322,9 @@ impl<'tx> Transaction<'tx> {
     /// The messages with a GUID, those of this transaction included.
     pub(super) fn messages_with(&self, guid: &Guid) -> Result<Vec<RowId>, StoreError> {
         if self
-            .filter
+            .filters
             .as_ref()
-            .is_some_and(|filter| !filter.may_hold(GuidKey::of(guid)))
+            .is_some_and(|filters| !filters.may_hold(guid))
         {
             return Ok(Vec::new());
         }
@@ -420,7 +431,7 @@ impl<'tx> Transaction<'tx> {
 
     /// Appends the entries of the change log that waited.
     fn append_changes(&mut self) -> Result<(), StoreError> {
-        let changes = std::mem::take(&mut self.waiting.changes);
+        let changes = mem::take(&mut self.waiting.changes);
         let mut bytes = Vec::with_capacity(changes.len() * 24);
         let mut ends = Vec::with_capacity(changes.len());
         for (number, entry) in &changes {
@@ -508,8 +519,11 @@ impl<'tx> Transaction<'tx> {
     /// change too.
     pub(super) fn finish(mut self) -> Result<(Tally, ChangeNumber), StoreError> {
         self.publish()?;
-        self.flush()?;
-        let heads = std::mem::take(&mut self.heads);
+        self.append_arrivals()?;
+        self.append_changes()?;
+        let index = mem::take(&mut self.index);
+        self.insert_waiting(Some(index))?;
+        let heads = mem::take(&mut self.heads);
         for (row, head) in &heads {
             put(
                 &mut self.tables.heads,
@@ -519,7 +533,6 @@ impl<'tx> Transaction<'tx> {
                 &mut self.value,
             )?;
         }
-        self.write_index()?;
         self.trim_changes()?;
         for (name, next) in [(NEXT_ROW, self.next_row), (NEXT_CHANGE, self.next_change)] {
             let written = self.tables.counters.insert(name, next);
@@ -533,30 +546,54 @@ impl<'tx> Transaction<'tx> {
     pub(super) fn flush(&mut self) -> Result<(), StoreError> {
         self.append_arrivals()?;
         self.append_changes()?;
-        let Waiting {
-            mut guids,
-            mut timeline,
-            mut by_time,
-            mut relations,
-            ..
-        } = std::mem::take(&mut self.waiting);
-        guids.sort_unstable();
-        for (guid, row) in &guids {
-            let inserted = self.tables.guids.insert((guid, *row), ());
-            inserted.map_err(|error| StoreError::from_redb("writing to", error))?;
-        }
-        timeline.sort_unstable();
-        insert_sorted(&mut self.tables.timeline, timeline)?;
-        by_time.sort_unstable();
-        insert_sorted(&mut self.tables.by_time, by_time)?;
-        relations.sort_unstable();
-        for (target, row) in &relations {
-            let inserted = self.tables.relations.insert((target, *row), ());
-            inserted.map_err(|error| StoreError::from_redb("writing to", error))?;
-        }
-        self.new_guids.clear();
-        Ok(())
+        self.insert_waiting(None)
     }
+
+    /// Inserts the rows of the indexes that waited, and writes the search index of the transaction, at its end.
+    fn insert_waiting(&mut self, index: Option<IndexBlock>) -> Result<(), StoreError> {
+        let is_large = self.waiting.guids.len() >= SIDE_BY_SIDE;
+        let Waiting {
+            guids,
+            timeline,
+            by_time,
+            relations,
+            names,
+            ..
+        } = mem::take(&mut self.waiting);
+        self.new_guids.clear();
+        let tables = &mut self.tables;
+        let mut parts: Vec<Part<'_>> = vec![
+            Box::new(|| insert_guids(&mut tables.guids, guids)),
+            Box::new(|| insert_guids(&mut tables.relations, relations)),
+            Box::new(|| insert_sorted(&mut tables.timeline, timeline)),
+            Box::new(|| insert_sorted(&mut tables.by_time, by_time)),
+            Box::new(|| insert_names(&mut tables.record_names, names)),
+        ];
+        if let Some(index) = index {
+            let (terms, blocks) = (&mut tables.search_terms, &mut tables.search_blocks);
+            parts.push(Box::new(|| write_index(index, terms, blocks)));
+        }
+        if is_large {
+            side_by_side(parts)
+        } else {
+            parts.into_iter().try_for_each(|part| part())
+        }
+    }
+}
+
+/// Rows of tables that nobody else writes meanwhile.
+type Part<'t> = Box<dyn FnOnce() -> Result<(), StoreError> + Send + 't>;
+
+/// Writes each part on a thread of its own.
+fn side_by_side(parts: Vec<Part<'_>>) -> Result<(), StoreError> {
+    thread::scope(|scope| {
+        let threads: Vec<_> = parts.into_iter().map(|part| scope.spawn(part)).collect();
+        let written = threads
+            .into_iter()
+            // redb panics about damaged pages: whoever began the transaction makes an error of that.
+            .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        written.collect()
+    })
 }
 
 /// The records of messages that arrived, by their keys.
@@ -587,11 +624,41 @@ fn append<'k, K: redb::Key + 'static, V: redb::Value + 'static>(
     Ok(())
 }
 
-/// Adds rising keys among those of a table, those that follow each other without a held one in between at one go.
-fn insert_sorted<K: for<'k> redb::Key<SelfType<'k> = K> + Clone + 'static>(
-    table: &mut Table<'_, K, ()>,
-    keys: Vec<K>,
+/// Adds rows by GUID.
+fn insert_guids(
+    table: &mut Table<'_, (&'static [u8; 16], u64), ()>,
+    mut keys: Vec<([u8; 16], u64)>,
 ) -> Result<(), StoreError> {
+    keys.sort_unstable();
+    for (guid, row) in &keys {
+        let inserted = table.insert((guid, *row), ());
+        inserted.map_err(|error| StoreError::from_redb("writing to", error))?;
+    }
+    Ok(())
+}
+
+/// Adds names of records, or leads them to other ones.
+fn insert_names(
+    table: &mut Table<'_, (u8, &'static str), u64>,
+    names: BTreeMap<u8, HashMap<RecordName, RowId, RandomState>>,
+) -> Result<(), StoreError> {
+    for (zone, names) in names {
+        let mut names: Vec<(RecordName, RowId)> = names.into_iter().collect();
+        names.sort_unstable();
+        for (name, id) in &names {
+            let inserted = table.insert((zone, name.as_str()), id.0);
+            inserted.map_err(|error| StoreError::from_redb("writing to", error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds keys among those of a table, those that follow each other without a held one in between at one go.
+fn insert_sorted<K: for<'k> redb::Key<SelfType<'k> = K> + Ord + Clone + 'static>(
+    table: &mut Table<'_, K, ()>,
+    mut keys: Vec<K>,
+) -> Result<(), StoreError> {
+    keys.sort_unstable();
     let failed = |error| StoreError::from_redb("writing to", error);
     let mut keys = keys.into_iter().peekable();
     while let Some(first) = keys.peek() {

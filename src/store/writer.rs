@@ -43,7 +43,7 @@ use crate::base::limits::WRITER_QUEUE;
 use crate::model::record::SourceKind;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::guid::GuidFilter;
+use crate::store::filters::Filters;
 use crate::store::page::Page;
 use crate::store::tally::Tally;
 use crate::store::transaction::Transaction;
@@ -307,7 +307,7 @@ type Sources<'q> = (&'q Receiver<Order>, &'q Works);
 /// Collects and commits until nobody can send any more, or an error.
 fn run(store: &Store, pace: Pace, (queue, works): Sources<'_>, failure: &Failure) {
     let mut done = Tally::default();
-    let mut known = known_guids(store, pace);
+    let mut known = known(store, pace);
     while let Ok(order) = queue.recv() {
         let first = match order {
             Order::Flush(answer) => {
@@ -332,13 +332,13 @@ fn run(store: &Store, pace: Pace, (queue, works): Sources<'_>, failure: &Failure
         let mut first = Some(first);
         let mut group = Group::default();
         let outcome = store.write(|transaction| {
-            transaction.filter = known
+            transaction.filters = known
                 .take()
                 .filter(|known| known.next_row == transaction.rows_handed_out())
-                .map(|known| known.filter);
+                .map(|known| known.filters);
             group.collect(transaction, pace, first.take(), (queue, works))?;
-            known = transaction.filter.take().map(|filter| KnownGuids {
-                filter,
+            known = transaction.filters.take().map(|filters| Known {
+                filters,
                 next_row: transaction.rows_handed_out(),
             });
             Ok(())
@@ -364,23 +364,23 @@ fn tell(answer: &Answer, outcome: Result<Tally, StoreError>) {
     }
 }
 
-/// What an import into an empty archive has beside the index: it asks a million times for GUIDs that are not held.
-struct KnownGuids {
-    filter: GuidFilter,
-    /// The first row that nobody had when the filter knew every GUID. Another one later: somebody else has added messages
-    /// in between, and the filter does not know them.
+/// What an import into an empty archive has beside the indexes.
+struct Known {
+    filters: Filters,
+    /// The first row that nobody had when the filters knew everything. Another one later: somebody else has added rows in
+    /// between, and the filters do not know them.
     next_row: RowId,
 }
 
-fn known_guids(store: &Store, pace: Pace) -> Option<KnownGuids> {
+fn known(store: &Store, pace: Pace) -> Option<Known> {
     if pace.rows <= GROUP_ROWS {
         return None;
     }
     let snapshot = store.snapshot().ok()?;
     let is_empty = snapshot.message_count().is_ok_and(|count| count == 0);
     let next_row = snapshot.next_row().ok().filter(|_| is_empty)?;
-    Some(KnownGuids {
-        filter: GuidFilter::new(),
+    Some(Known {
+        filters: Filters::default(),
         next_row,
     })
 }

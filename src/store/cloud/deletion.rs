@@ -54,7 +54,7 @@ impl Transaction<'_> {
                 record: filing.unopened(),
                 ..StoredCloudRecord::default()
             };
-            self.name_record(filing.zone, filing.name, id)?;
+            self.name_record(filing.zone, filing.name, id);
             return self.put_cloud_record(id, number, &record);
         };
         let became = held.became;

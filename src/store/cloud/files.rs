@@ -11,6 +11,7 @@ use crate::model::record::SourceKind;
 use crate::store::attachments::NO_MESSAGE;
 use crate::store::cloud::THERE;
 use crate::store::error::StoreError;
+use crate::store::filters::Filters;
 use crate::store::media::FILE;
 use crate::store::transaction::Transaction;
 
@@ -62,6 +63,10 @@ impl Transaction<'_> {
     pub(super) fn claim_files(&mut self, message: RowId, guid: &Guid) -> Result<(), StoreError> {
         use redb::ReadableTable;
 
+        let has_none = |filters: &Filters| !filters.may_have_files(guid);
+        if self.filters.as_ref().is_some_and(has_none) {
+            return Ok(());
+        }
         let mut without = 0;
         for part in 0..FILES_OF_A_MESSAGE {
             let name = format!("{RECEIVED}{part}_{guid}").to_ascii_uppercase();
@@ -103,12 +108,7 @@ impl Transaction<'_> {
 
     /// The message that the GUID of a received file names, if it is held.
     fn message_of_file(&self, guid: &AttachmentGuid) -> Result<Option<RowId>, StoreError> {
-        let text = guid.as_str();
-        let named = text
-            .get(..RECEIVED.len())
-            .filter(|begin| begin.eq_ignore_ascii_case(RECEIVED))
-            .and_then(|_| text.get(RECEIVED.len()..)?.split_once('_'));
-        let Some(message) = named.and_then(|(_, guid)| Guid::parse(guid)) else {
+        let Some(message) = message_named_by(guid) else {
             return Ok(None);
         };
         Ok(self.messages_with(&message)?.first().copied())
@@ -134,6 +134,15 @@ impl Transaction<'_> {
         }
         Ok(())
     }
+}
+
+/// The message that the GUID of a received file names.
+pub(in crate::store) fn message_named_by(file: &AttachmentGuid) -> Option<Guid> {
+    let text = file.as_str();
+    text.get(..RECEIVED.len())
+        .filter(|begin| begin.eq_ignore_ascii_case(RECEIVED))?;
+    let (_part, guid) = text.get(RECEIVED.len()..)?.split_once('_')?;
+    Guid::parse(guid)
 }
 
 /// A file of which chat.db tells, with what it does not tell.

@@ -29,6 +29,7 @@ mod verify;
 use crate::model::record::CloudZone;
 use crate::model::record::SourceKind;
 
+pub(in crate::store) use files::message_named_by;
 pub use guard::Footing;
 pub use held::AssetKey;
 pub use held::CloudPlace;

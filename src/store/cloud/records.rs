@@ -8,6 +8,7 @@ use crate::model::record::CloudZone;
 use crate::store::cloud::CloudContent;
 use crate::store::cloud::shelf;
 use crate::store::error::StoreError;
+use crate::store::filters::Filters;
 use crate::store::transaction::Transaction;
 use crate::store::transaction::find;
 use crate::store::transaction::put;
@@ -83,11 +84,19 @@ impl Transaction<'_> {
     ) -> Result<Option<(RowId, StoredCloudRecord)>, StoreError> {
         use redb::ReadableTable;
 
-        let id = self.tables.record_names.get((zone.number(), name.as_str()));
-        let id = id.map_err(|error| StoreError::from_redb("reading", error))?;
-        let Some(id) = id.map(|id| RowId(id.value())) else {
+        let is_new = |filters: &Filters| !filters.may_be_named(zone, name);
+        if self.filters.as_ref().is_some_and(is_new) {
             return Ok(None);
+        }
+        let waiting = self.waiting.names.get(&zone.number());
+        let id = if let Some(id) = waiting.and_then(|names| names.get(name)) {
+            Some(*id)
+        } else {
+            let id = self.tables.record_names.get((zone.number(), name.as_str()));
+            let id = id.map_err(|error| StoreError::from_redb("reading", error))?;
+            id.map(|id| RowId(id.value()))
         };
+        let Some(id) = id else { return Ok(None) };
         Ok(self.cloud_record(id, shelf(zone))?.map(|held| (id, held)))
     }
 
@@ -188,23 +197,19 @@ impl Transaction<'_> {
             let quarantine = &mut self.tables.quarantine;
             quarantine.remove(old.0).map_err(failed)?;
         }
-        self.name_record(filing.zone, filing.name, id)?;
+        self.name_record(filing.zone, filing.name, id);
         self.note_closed(id, &stored, reasons)?;
         self.put_cloud_record(id, number, &stored)?;
         Ok(id)
     }
 
-    pub(super) fn name_record(
-        &mut self,
-        zone: CloudZone,
-        name: &RecordName,
-        id: RowId,
-    ) -> Result<(), StoreError> {
-        let names = &mut self.tables.record_names;
-        names
-            .insert((zone.number(), name.as_str()), id.0)
-            .map(drop)
-            .map_err(|error| StoreError::from_redb("writing to", error))
+    /// Lets a name lead to a record.
+    pub(super) fn name_record(&mut self, zone: CloudZone, name: &RecordName, id: RowId) {
+        if let Some(filters) = &mut self.filters {
+            filters.add_name(zone, name);
+        }
+        let names = self.waiting.names.entry(zone.number()).or_default();
+        names.insert(name.clone(), id);
     }
 
     /// Whether a record that cannot be opened or read is held for that very reason: other keys can lack another one.
