@@ -506,6 +506,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_time_keys_are_given_in_the_order_in_which_they_came() {
+        let world = World::new();
+        for key in ["B", "A", "C"] {
+            let keys = json!({"one_time_keys": {format!("{ONE_TIME}:{key}"): {"key": key}}});
+            upload(&world, keys).await;
+        }
+
+        let mut given = Vec::new();
+        for _ in 0..3 {
+            let ask = json!({"one_time_keys": {ADA: {DEVICE: ONE_TIME}}});
+            let mut answer = world.post("/keys/claim", ask).await.ok();
+            given.push(answer["one_time_keys"][ADA][DEVICE].take());
+        }
+
+        let named = |key: &str| json!({format!("{ONE_TIME}:{key}"): {"key": key}});
+        assert_eq!(given, [named("B"), named("A"), named("C")]);
+    }
+
+    #[tokio::test]
     async fn a_one_time_key_is_given_once_and_then_the_fallback_key() {
         let world = World::new();
         let keys = json!({

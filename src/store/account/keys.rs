@@ -90,8 +90,8 @@ impl Transaction<'_> {
         find(&self.tables.account.keys, "keys", place)
     }
 
-    /// Takes a one-time key of an algorithm, or else the fallback key, which stays and counts as used. Answers its name:
-    /// `algorithm:id`, or the algorithm alone for a fallback key.
+    /// Takes the one-time key of an algorithm that was uploaded first, or else the fallback key, which stays and counts as
+    /// used. Answers its name: `algorithm:id`, or the algorithm alone for a fallback key.
     ///
     /// # Errors
     ///
@@ -105,16 +105,14 @@ impl Transaction<'_> {
         let prefix = format!("{algorithm}:");
         let number = KeyKind::OneTime.number();
         let table = &mut self.tables.account.keys;
-        let mut is_first = true;
         let from = (account.0, device, number, prefix.as_str());
         let found: Vec<(String, StoredKey)> = rows_from(table, "keys", from, |key| {
-            let is_one = is_first
-                && (key.0, key.1, key.2) == (account.0, device, number)
-                && key.3.starts_with(&prefix);
-            is_first = false;
+            let is_one =
+                (key.0, key.1, key.2) == (account.0, device, number) && key.3.starts_with(&prefix);
             is_one.then(|| key.3.to_owned())
         })?;
-        if let Some((name, key)) = found.into_iter().next() {
+        // Clients forget the private parts of the oldest first.
+        if let Some((name, key)) = found.into_iter().min_by_key(|(_, key)| key.change) {
             let place = (account.0, device, number, name.as_str());
             table.remove(place).map_err(writing)?;
             self.log_account(ChangeKind::Keys, account);
