@@ -5,12 +5,14 @@
 //! | `POST /account/password` | a new password, after a proof |
 //! | `POST /account/deactivate`, `/account/3pid...` | refused: the account is the archive's, and has no addresses |
 //! | `GET /devices`, `GET /devices/{device}` | who is logged in |
+//! | `GET /admin/whois/{user}` | from where, by device; of oneself |
 //! | `PUT /devices/{device}` | another name |
 //! | `DELETE /devices/{device}`, `POST /delete_devices` | logged out, after a proof |
 //!
-//! Source: `[mx v1.12] Account registration and management, Device Management`.
+//! Source: `[mx v1.12] Account registration and management, Device Management, Server Administration`.
 
 use serde::Deserialize;
+use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
@@ -47,6 +49,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(Method::POST, "/account/3pid/unbind", refuse),
         Route::new(Method::GET, "/devices", list),
         Route::new(Method::GET, "/devices/{device}", show),
+        Route::new(Method::GET, "/admin/whois/{user}", whois),
         Route::new(Method::PUT, "/devices/{device}", rename),
         Route::new(Method::DELETE, "/devices/{device}", log_out),
         Route::new(Method::POST, "/delete_devices", log_out_several),
@@ -168,10 +171,12 @@ fn refuse(_endpoint: &Endpoint, _call: &Call) -> Answer {
     ))
 }
 
-/// A device as clients see it. What is not known is null: some clients insist on every member.
-fn seen(id: &str, device: &Device) -> Value {
+/// A device of a user as clients see it. What is not known is null: some clients insist on every member, and some on
+/// whose device it is, which they know.
+fn seen(user: &str, id: &str, device: &Device) -> Value {
     json!({
         "device_id": id,
+        "user_id": user,
         "display_name": device.name,
         "last_seen_ip": device.address,
         "last_seen_ts": device.seen.map(AppleTime::unix_millis),
@@ -181,9 +186,10 @@ fn seen(id: &str, device: &Device) -> Value {
 /// `GET /_matrix/client/v3/devices`.
 fn list(endpoint: &Endpoint, call: &Call) -> Answer {
     let account = call.session()?.account;
+    let user = endpoint.user_of(account)?;
     let devices = endpoint.store.snapshot()?.devices(account)?;
-    let devices: Vec<Value> = devices.iter().map(|(id, held)| seen(id, held)).collect();
-    json(&json!({ "devices": devices }))
+    let devices = devices.iter().map(|(id, held)| seen(&user, id, held));
+    json(&json!({ "devices": devices.collect::<Vec<Value>>() }))
 }
 
 fn no_device() -> MatrixError {
@@ -195,7 +201,24 @@ fn show(endpoint: &Endpoint, call: &Call) -> Answer {
     let account = call.session()?.account;
     let id = call.segment("device");
     let device = endpoint.store.snapshot()?.device(account, id)?;
-    json(&seen(id, &device.ok_or_else(no_device)?))
+    let user = endpoint.user_of(account)?;
+    json(&seen(&user, id, &device.ok_or_else(no_device)?))
+}
+
+/// `GET /_matrix/client/v3/admin/whois/{user}`: of oneself. A device is where it was seen last.
+fn whois(endpoint: &Endpoint, call: &Call) -> Answer {
+    let account = endpoint.own(call)?;
+    let mut devices = Map::new();
+    for (id, device) in endpoint.store.snapshot()?.devices(account)? {
+        let connection = json!({
+            "ip": device.address,
+            "last_seen": device.seen.map(AppleTime::unix_millis),
+            "user_agent": device.agent,
+        });
+        let sessions = json!({ "sessions": [{ "connections": [connection] }] });
+        devices.insert(id, sessions);
+    }
+    json(&json!({ "user_id": endpoint.user_of(account)?, "devices": devices }))
 }
 
 #[derive(Deserialize)]
@@ -264,6 +287,7 @@ mod tests {
     use serde_json::Value;
     use serde_json::json;
 
+    use crate::deliver::endpoint::testing::ADA;
     use crate::deliver::endpoint::testing::DEVICE;
     use crate::deliver::endpoint::testing::PASSWORD;
     use crate::deliver::endpoint::testing::World;
@@ -342,6 +366,7 @@ mod tests {
 
         let tablet = json!({
             "device_id": "TABLET",
+            "user_id": ADA,
             "display_name": "My tablet",
             "last_seen_ip": null,
             "last_seen_ts": 978_310_800_000_i64,
@@ -359,6 +384,25 @@ mod tests {
         assert_eq!(gone.refusal(), (404, "M_NOT_FOUND"));
         let gone = world.put("/devices/NONE", name).await;
         assert_eq!(gone.refusal(), (404, "M_NOT_FOUND"));
+    }
+
+    #[tokio::test]
+    async fn who_asks_is_told_from_where_they_ask() {
+        let world = World::new();
+        world.log_in("TABLET");
+
+        let answer = world.get(&format!("/admin/whois/{ADA}")).await.ok();
+
+        let connections =
+            |device: &str| answer["devices"][device]["sessions"][0]["connections"].clone();
+        assert_eq!(answer["user_id"], ADA);
+        assert_eq!(
+            connections("TABLET"),
+            json!([{"ip": null, "last_seen": 978_310_800_000_i64, "user_agent": null}])
+        );
+        assert_eq!(connections(DEVICE)[0]["ip"], "127.0.0.1");
+        let others = world.get("/admin/whois/@eve:example.org").await;
+        assert_eq!(others.refusal(), (403, "M_FORBIDDEN"));
     }
 
     #[tokio::test]

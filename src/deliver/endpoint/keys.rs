@@ -290,8 +290,11 @@ fn query(endpoint: &Endpoint, call: &Call) -> Answer {
                 let is_wanted = wanted.is_empty() || wanted.contains(&id);
                 if let (true, Some(key)) = (is_wanted, snapshot.key(account, &id, DEVICE)?) {
                     let mut keys = parsed(&key);
-                    if let (Some(name), Some(keys)) = (held.name, keys.as_object_mut()) {
-                        let unsigned = json!({ "device_display_name": name });
+                    let unsigned = match held.name {
+                        Some(name) => json!({ "device_display_name": name }),
+                        None => json!({}),
+                    };
+                    if let Some(keys) = keys.as_object_mut() {
                         keys.insert("unsigned".to_owned(), unsigned);
                     }
                     devices.insert(id, keys);
