@@ -294,6 +294,9 @@ pub const JSON_BODY_BYTES: usize = 256 << 10;
 /// The largest JSON body where clients store keys or filters, bytes.
 pub const LARGE_BODY_BYTES: usize = 1 << 20;
 
+/// Bytes of a request for an account, which its session keeps.
+pub const REGISTRATION_BODY_BYTES: usize = 16 << 10;
+
 /// Long polls of one device at a time; a client has one, or two with sliding sync.
 pub const POLLS_PER_DEVICE: usize = 8;
 

@@ -78,21 +78,14 @@ impl<T> Begun<T> {
 #[derive(PartialEq, Eq)]
 pub(super) struct Awaited {
     account: Account,
-    purpose: String,
+    /// Hash of the purpose, which may be as long as a request.
+    purpose: [u8; 32],
 }
 
 impl Begun<Awaited> {
     /// Whether there is such a session, and it is for this.
-    fn is_for(
-        &self,
-        id: &str,
-        account: Account,
-        purpose: &str,
-        now: AppleTime,
-    ) -> Result<bool, MatrixError> {
-        let is_it =
-            |awaited: &mut Awaited| awaited.account == account && awaited.purpose == purpose;
-        match self.with(id, now, is_it) {
+    fn is_for(&self, id: &str, wanted: &Awaited, now: AppleTime) -> Result<bool, MatrixError> {
+        match self.with(id, now, |awaited| *awaited == *wanted) {
             None => Ok(false),
             Some(true) => Ok(true),
             Some(false) => Err(MatrixError::forbidden(
@@ -130,23 +123,27 @@ pub(super) fn ask(
 ) -> Result<Option<Response>, MatrixError> {
     let account = call.session()?.account;
     let now = endpoint.clock.now();
+    let awaited = Awaited {
+        account,
+        purpose: endpoint.sessions.hash(purpose),
+    };
     let begun = match auth.and_then(|auth| auth.session.as_deref()) {
         Some(id) => endpoint
             .proofs
-            .is_for(id, account, purpose, now)?
+            .is_for(id, &awaited, now)?
             .then(|| id.to_owned()),
         None => None,
     };
     let Some((auth, kind)) = auth.and_then(|auth| Some((auth, auth.kind.as_deref()?))) else {
-        return question(endpoint, begun, account, purpose, None).map(Some);
+        return question(endpoint, begun, awaited, None).map(Some);
     };
     // A session that ended, by time or restart: the client asks its person again.
     if auth.session.is_some() && begun.is_none() {
-        return question(endpoint, None, account, purpose, None).map(Some);
+        return question(endpoint, None, awaited, None).map(Some);
     }
     if kind != PASSWORD {
         let error = (Code::Unrecognized, "only the password is a proof here");
-        return question(endpoint, begun, account, purpose, Some(error)).map(Some);
+        return question(endpoint, begun, awaited, Some(error)).map(Some);
     }
     login::limit(endpoint, call)?;
     let user = match &auth.identifier {
@@ -165,7 +162,7 @@ pub(super) fn ask(
         Ok(_) => Err(MatrixError::forbidden("this is somebody else's password")),
         Err(error) if error.code() == Code::Forbidden => {
             let error = (Code::Forbidden, "wrong user name or password");
-            question(endpoint, begun, account, purpose, Some(error)).map(Some)
+            question(endpoint, begun, awaited, Some(error)).map(Some)
         }
         Err(error) => Err(error),
     }
@@ -174,16 +171,12 @@ pub(super) fn ask(
 fn question(
     endpoint: &Endpoint,
     begun: Option<String>,
-    account: Account,
-    purpose: &str,
+    awaited: Awaited,
     error: Option<(Code, &str)>,
 ) -> Result<Response, MatrixError> {
-    let session = if let Some(id) = begun {
-        id
-    } else {
-        let purpose = purpose.to_owned();
-        let awaited = Awaited { account, purpose };
-        endpoint.proofs.begin(awaited, endpoint.clock.now())?
+    let session = match begun {
+        Some(id) => id,
+        None => endpoint.proofs.begin(awaited, endpoint.clock.now())?,
     };
     let mut body = json!({
         "flows": [{ "stages": [PASSWORD] }],

@@ -53,6 +53,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::base::ids::ChangeNumber;
+use crate::base::limits::REGISTRATION_BODY_BYTES;
 use crate::deliver::endpoint::Endpoint;
 use crate::deliver::endpoint::call::Call;
 use crate::deliver::endpoint::error::Code;
@@ -149,7 +150,9 @@ fn of_rooms() -> Vec<Route> {
 fn of_server() -> Vec<Route> {
     use Method as M;
     vec![
-        Route::new(M::POST, "/register", register::register).open(),
+        Route::new(M::POST, "/register", register::register)
+            .open()
+            .with_body(REGISTRATION_BODY_BYTES),
         Route::new(M::GET, "/register/available", register::available).open(),
         Route::new(M::POST, "/account/deactivate", register::deactivate),
         Route::new(M::GET, "/capabilities", register::capabilities),

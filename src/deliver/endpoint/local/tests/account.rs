@@ -3,6 +3,7 @@ use serde_json::json;
 
 use super::*;
 use crate::base::limits::CONFORMANCE_ACCOUNTS;
+use crate::base::limits::REGISTRATION_BODY_BYTES;
 use crate::base::time::AppleTime;
 use crate::deliver::endpoint::testing::ADA;
 use crate::store::StoreError;
@@ -170,6 +171,16 @@ async fn an_account_need_not_be_logged_in() {
             .ends_with(":example.org")
     );
     assert!(answer.get("access_token").is_none() && answer.get("device_id").is_none());
+}
+
+#[tokio::test]
+async fn what_a_session_of_registering_keeps_is_bounded() {
+    let world = World::conformance();
+
+    let body = json!({"username": "bob", "password": "x".repeat(REGISTRATION_BODY_BYTES)});
+    let (status, answer) = ask(&world, body).await;
+
+    assert_eq!((status, &answer["errcode"]), (413, &json!("M_TOO_LARGE")));
 }
 
 #[tokio::test]
