@@ -72,21 +72,24 @@ impl Ranked<'_> {
     }
 }
 
-/// Every local room, as a user stands to it.
+/// Every local room, as a user stands to it, but for those to which somebody invites them whom they do not want to hear.
 pub(in crate::deliver::endpoint) fn ranked<'a>(
     endpoint: &'a Endpoint,
     snapshot: &'a Snapshot,
     session: &'a Arc<Session>,
 ) -> Result<Vec<Ranked<'a>>, MatrixError> {
-    let rank = |room: LocalRoom<'a>| -> Result<Ranked<'a>, MatrixError> {
+    let mut ranked = Vec::new();
+    for room in LocalRoom::all(snapshot)? {
         let asked = endpoint.asked(snapshot, session, &room.id)?;
-        Ok(Ranked {
-            how: asked.eyes.now(),
-            newest: newest(&room)?,
-            asked,
-        })
-    };
-    LocalRoom::all(snapshot)?.into_iter().map(rank).collect()
+        if !asked.is_invited_in_vain()? {
+            ranked.push(Ranked {
+                how: asked.eyes.now(),
+                newest: newest(&room)?,
+                asked,
+            });
+        }
+    }
+    Ok(ranked)
 }
 
 /// When the newest message was written, or else the newest of anything.

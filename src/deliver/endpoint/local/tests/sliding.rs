@@ -119,6 +119,27 @@ async fn invitations_slide_in_and_out() {
 }
 
 #[tokio::test]
+async fn who_is_ignored_invites_in_vain() {
+    let stage = Stage::new().await;
+    let ignore = async |users: Value| {
+        let path = format!("/user/{}/account_data/m.ignored_user_list", stage.bob.id);
+        let list = json!({ "ignored_users": users });
+        put(&stage.world, &stage.bob, &path, list).await;
+    };
+    ignore(json!({ stage.ada.id.as_str(): {} })).await;
+    let room = stage.room(json!({"invite": [stage.bob.id]})).await;
+
+    let unheard = slide(&stage.world, &stage.bob, "", list(1)).await;
+    ignore(json!({})).await;
+    let heard = slide(&stage.world, &stage.bob, pos(&unheard), list(1)).await;
+
+    let count = |answer: &Value| answer["lists"]["all"]["count"].clone();
+    assert_eq!((&unheard["rooms"], count(&unheard)), (&json!({}), json!(0)));
+    assert!(heard["rooms"][&room]["invite_state"].is_array());
+    assert_eq!(count(&heard), 1);
+}
+
+#[tokio::test]
 async fn nobody_slides_through_anothers_archive() {
     let world = World::new().restarted_with(|settings| settings.conformance = true);
     let bob = register(&world, "bob").await;
