@@ -13,7 +13,6 @@
 //! Source: `[mx v1.12] Filtering`; `facts` of the endpoint, 6 and 8.
 
 use serde::Deserialize;
-use serde::Deserializer;
 use serde_json::Value;
 use serde_json::json;
 
@@ -23,6 +22,7 @@ use crate::deliver::endpoint::call::Answer;
 use crate::deliver::endpoint::call::Call;
 use crate::deliver::endpoint::call::bad_json;
 use crate::deliver::endpoint::call::json;
+use crate::deliver::endpoint::call::or_default;
 use crate::deliver::endpoint::error::Code;
 use crate::deliver::endpoint::error::MatrixError;
 use crate::deliver::endpoint::route::Route;
@@ -131,15 +131,6 @@ pub(super) struct EventFilter {
     /// Whether what was not read is counted for each thread.
     #[serde(deserialize_with = "or_default")]
     pub(super) unread_thread_notifications: bool,
-}
-
-/// `null` says as much as nothing.
-fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Whether a list of the only ones and a list of those not wanted let something through. What is in both is not wanted.

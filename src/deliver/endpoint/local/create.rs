@@ -16,6 +16,7 @@ use crate::deliver::endpoint::Endpoint;
 use crate::deliver::endpoint::call::Answer;
 use crate::deliver::endpoint::call::Call;
 use crate::deliver::endpoint::call::json;
+use crate::deliver::endpoint::call::or_default;
 use crate::deliver::endpoint::error::Code;
 use crate::deliver::endpoint::error::MatrixError;
 use crate::deliver::endpoint::local::directory;
@@ -38,8 +39,12 @@ use crate::deliver::endpoint::session::random;
 use crate::matrix::event::Content;
 use crate::matrix::ids::RoomId;
 
-/// The one version of rooms here.
+/// The version of a room for which none is asked.
 pub(super) const VERSION: &str = "10";
+
+/// The versions that a room can have. What tells them apart is for the most part what servers exchange. For the rest all
+/// rooms are as those of version 10: levels are whole numbers, and a redaction leaves what it leaves there.
+pub(super) const VERSIONS: [&str; 10] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", VERSION];
 
 #[derive(Deserialize)]
 struct Request {
@@ -48,18 +53,18 @@ struct Request {
     room_alias_name: Option<String>,
     name: Option<String>,
     topic: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     invite: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     invite_3pid: Vec<Value>,
     room_version: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     creation_content: Content,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     initial_state: Vec<Initial>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     is_direct: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     power_level_content_override: Content,
 }
 
@@ -77,7 +82,7 @@ enum Preset {
 struct Initial {
     #[serde(rename = "type")]
     kind: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     state_key: String,
     content: Content,
 }
@@ -111,8 +116,8 @@ pub(super) fn create(endpoint: &Endpoint, call: &Call) -> Answer {
 
 fn check(endpoint: &Endpoint, request: &Request) -> Result<(), MatrixError> {
     let version = request.room_version.as_deref();
-    if version.is_some_and(|version| version != VERSION) {
-        let text = "rooms here have version 10";
+    if version.is_some_and(|version| !VERSIONS.contains(&version)) {
+        let text = "rooms here have the versions 1 to 10";
         return Err(MatrixError::new(Code::UnsupportedRoomVersion, text));
     }
     if request.room_alias_name.is_some() {
@@ -149,7 +154,8 @@ impl Request {
         let state = |kind: &str, content: Value| Draft::state(kind, "", user, content);
         let mut creation = self.creation_content;
         creation.insert("creator".to_owned(), user.into());
-        creation.insert("room_version".to_owned(), VERSION.into());
+        let version = self.room_version.unwrap_or_else(|| VERSION.to_owned());
+        creation.insert("room_version".to_owned(), version.into());
         let mut members = members.into_iter();
         let mut drafts = vec![state(CREATE, Value::Object(creation))];
         drafts.extend(members.next());
@@ -191,10 +197,15 @@ impl Request {
                 Value::Object(content),
             ));
         }
-        for (kind, key, text) in [(NAME, "name", self.name), (TOPIC, "topic", self.topic)] {
-            if let Some(text) = text {
+        let name = self.name.map(|name| json!({ "name": name }));
+        // Newer clients look for representations of a topic, of which a plain text is one.
+        let topic = self
+            .topic
+            .map(|topic| json!({ "topic": topic, "m.topic": { "m.text": [{ "body": topic }] } }));
+        for (kind, content) in [(NAME, name), (TOPIC, topic)] {
+            if let Some(content) = content {
                 others.retain(|draft| draft.kind != kind);
-                others.push(state(kind, json!({ key: text })));
+                others.push(state(kind, content));
             }
         }
         drafts.extend(others);

@@ -12,6 +12,8 @@
 //!
 //! Source: `[mx v1.12] Account registration and management`.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
@@ -25,6 +27,8 @@ use crate::deliver::endpoint::call::Call;
 use crate::deliver::endpoint::call::json;
 use crate::deliver::endpoint::error::Code;
 use crate::deliver::endpoint::error::MatrixError;
+use crate::deliver::endpoint::local::create::VERSION;
+use crate::deliver::endpoint::local::create::VERSIONS;
 use crate::deliver::endpoint::local::event::set;
 use crate::deliver::endpoint::login;
 use crate::deliver::endpoint::session::random_letters;
@@ -263,10 +267,10 @@ pub(super) fn deactivate(endpoint: &Endpoint, call: &Call) -> Answer {
 /// `GET /_matrix/client/v3/capabilities`.
 pub(super) fn capabilities(_endpoint: &Endpoint, _call: &Call) -> Answer {
     let is = |enabled: bool| -> Value { json!({ "enabled": enabled }) };
-    let version = super::create::VERSION;
+    let available = VERSIONS.map(|version| (version, "stable"));
     json(&json!({
         "capabilities": {
-            "m.room_versions": { "default": version, "available": { version: "stable" } },
+            "m.room_versions": { "default": VERSION, "available": BTreeMap::from(available) },
             "m.change_password": is(true),
             "m.set_displayname": is(true),
             "m.set_avatar_url": is(true),

@@ -14,6 +14,7 @@ use crate::deliver::endpoint::Endpoint;
 use crate::deliver::endpoint::call::Answer;
 use crate::deliver::endpoint::call::Call;
 use crate::deliver::endpoint::call::json;
+use crate::deliver::endpoint::call::or_default;
 use crate::deliver::endpoint::error::MatrixError;
 use crate::deliver::endpoint::filters::EventFilter;
 use crate::deliver::endpoint::local::Asked;
@@ -46,12 +47,12 @@ struct Categories {
 struct Question {
     search_term: String,
     keys: Option<Vec<String>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     filter: EventFilter,
     event_context: Option<Neighbours>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     include_state: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     groupings: Groupings,
 }
 

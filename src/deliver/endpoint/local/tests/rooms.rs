@@ -65,6 +65,20 @@ async fn a_room_begins_in_the_order_of_the_specification() {
 }
 
 #[tokio::test]
+async fn a_topic_of_a_new_room_is_a_text_in_both_ways_of_saying_so() {
+    let stage = Stage::new().await;
+    let said = json!([{"type": "m.room.topic", "content": {"topic": "Weeds"}}]);
+
+    let room = stage
+        .room(json!({"topic": "Roses", "initial_state": said}))
+        .await;
+
+    let path = format!("/rooms/{room}/state/m.room.topic");
+    let expected = json!({"topic": "Roses", "m.topic": {"m.text": [{"body": "Roses"}]}});
+    assert_eq!(get(&stage.world, &stage.ada, &path).await, expected);
+}
+
+#[tokio::test]
 async fn presets_say_who_may_come_in() {
     let stage = Stage::new().await;
     for (how, rule, power) in [
@@ -122,6 +136,50 @@ async fn a_beginning_that_cannot_be_leaves_nothing() {
     }
     let after = stage.world.store.snapshot().unwrap().rooms().unwrap().len();
     assert_eq!(before, after);
+}
+
+#[tokio::test]
+async fn null_says_nothing_of_a_new_room() {
+    let stage = Stage::new().await;
+
+    for name in [
+        "visibility",
+        "preset",
+        "room_alias_name",
+        "name",
+        "topic",
+        "invite",
+        "invite_3pid",
+        "room_version",
+        "creation_content",
+        "initial_state",
+        "is_direct",
+        "power_level_content_override",
+    ] {
+        stage.room(json!({name: null})).await;
+    }
+    let state = json!([{"type": "m.test", "state_key": null, "content": {}}]);
+    let room = stage.room(json!({"initial_state": state})).await;
+
+    let path = format!("/rooms/{room}/state/m.test/");
+    assert_eq!(get(&stage.world, &stage.ada, &path).await, json!({}));
+}
+
+#[tokio::test]
+async fn a_room_has_the_version_that_was_asked_for() {
+    let stage = Stage::new().await;
+    let capabilities = get(&stage.world, &stage.ada, "/capabilities").await;
+    let versions = &capabilities["capabilities"]["m.room_versions"];
+    assert_eq!(versions["default"], "10");
+
+    for (version, _) in versions["available"].as_object().unwrap() {
+        let room = stage.room(json!({"room_version": version})).await;
+
+        let path = format!("/rooms/{room}/state/m.room.create");
+        let created = get(&stage.world, &stage.ada, &path).await;
+        assert_eq!(created["room_version"], version.as_str());
+        stage.say(&stage.ada, &room, version).await;
+    }
 }
 
 #[tokio::test]
