@@ -24,6 +24,7 @@ use crate::deliver::endpoint::local::profile;
 use crate::deliver::endpoint::local::room::FORGOTTEN;
 use crate::deliver::endpoint::local::room::LocalRoom;
 use crate::deliver::endpoint::local::state::Membership;
+use crate::matrix::event::Content;
 use crate::store::value::Opaque;
 
 /// Refuses what is no user id, and users of other servers: they cannot come here.
@@ -42,9 +43,20 @@ struct Reason {
     reason: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct Joining {
+    reason: Option<String>,
+    /// Becomes part of the member event: a name for this room alone, or what the client likes.
+    #[serde(flatten)]
+    more: Content,
+}
+
 /// `POST /_matrix/client/v3/join/{room}` and `/rooms/{room}/join`.
 pub(super) fn join(endpoint: &Endpoint, call: &Call) -> Answer {
-    let Reason { reason } = call.json()?;
+    let Joining { reason, mut more } = call.json()?;
+    // Speaks of an invitation by way of another server.
+    more.remove("third_party_signed");
+    more.remove("membership");
     let id = call.segment("room");
     match id.chars().next() {
         Some('!') => {}
@@ -57,6 +69,7 @@ pub(super) fn join(endpoint: &Endpoint, call: &Call) -> Answer {
     let user = endpoint.user_of(call.session()?.account)?;
     if room.membership(&user)? != Some(Membership::Join) {
         let mut content = profile::member(endpoint, &snapshot, &user, "join")?;
+        content.extend(more);
         if let Some(reason) = reason {
             content.insert("reason".to_owned(), reason.into());
         }

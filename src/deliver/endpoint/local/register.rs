@@ -15,6 +15,8 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::Deserializer;
+use serde::de::Error as _;
 use serde_json::Value;
 use serde_json::json;
 
@@ -53,7 +55,20 @@ struct Request {
     password: Option<String>,
     device_id: Option<String>,
     initial_device_display_name: Option<String>,
+    #[serde(default, deserialize_with = "truth")]
     inhibit_login: Option<bool>,
+}
+
+/// Suites that are written in Perl say 1 where they mean true.
+fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::Bool(is_true) => Ok(Some(is_true)),
+        Value::Number(number) => Ok(Some(number.as_u64() != Some(0))),
+        Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            Err(D::Error::custom("neither true nor false"))
+        }
+    }
 }
 
 /// What a session of registering is about.

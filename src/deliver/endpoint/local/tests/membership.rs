@@ -115,6 +115,30 @@ async fn joining_twice_is_joining_once() {
 }
 
 #[tokio::test]
+async fn who_joins_may_say_more_of_it() {
+    let stage = Stage::new().await;
+    let room = stage.room(json!({"preset": "public_chat"})).await;
+
+    let said = json!({
+        "reason": "because", "displayname": "Bobby", "org.example.more": 1, "membership": "ban",
+        "third_party_signed": {},
+    });
+    post(
+        &stage.world,
+        &stage.bob,
+        &format!("/rooms/{room}/join"),
+        said,
+    )
+    .await;
+
+    let path = format!("/rooms/{room}/state/m.room.member/{}", stage.bob.id);
+    let expected = json!({
+        "reason": "because", "displayname": "Bobby", "org.example.more": 1, "membership": "join",
+    });
+    assert_eq!(get(&stage.world, &stage.ada, &path).await, expected);
+}
+
+#[tokio::test]
 async fn who_leaves_is_told_so_once() {
     let stage = Stage::new().await;
     let room = stage.party().await;
