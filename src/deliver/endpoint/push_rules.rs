@@ -6,6 +6,8 @@
 //! | `GET`, `PUT`, `DELETE /pushrules/global/{kind}/{rule}` | a rule; `?before=` and `?after=` place it |
 //! | `GET`, `PUT /pushrules/global/{kind}/{rule}/enabled`, `/actions` | its parts |
 //!
+//! A rule about a room is named by the room's id. Suites name some by an alias: such a rule is kept and matches no room.
+//!
 //! One set is kept for an account, as the account data `m.push_rules`; until the first change it is the specification's.
 //! Rules of the specification that came after the set was written are added when it is read.
 //!
@@ -54,6 +56,9 @@ use crate::store::value::Opaque;
 
 /// The type of account data that holds them.
 pub(super) const PUSH_RULES: &str = "m.push_rules";
+
+/// Begins the alias of a room.
+const ALIAS: char = '#';
 
 /// The kinds of rules.
 const KINDS: [&str; 5] = ["override", "underride", "sender", "room", "content"];
@@ -168,8 +173,27 @@ impl Rules {
                 global.entry(kind).or_insert_with(|| json!([]));
             }
         }
+        let rooms = global.get_mut("room").and_then(Value::as_array_mut);
+        for id in rooms
+            .into_iter()
+            .flatten()
+            .filter_map(|rule| rule.get_mut("rule_id"))
+        {
+            let alias = id.as_str().and_then(|id| id.strip_prefix('!'));
+            if let Some(alias) = alias.filter(|alias| alias.starts_with(ALIAS)) {
+                *id = json!(alias);
+            }
+        }
         global
     }
+}
+
+/// The id under which a rule is kept: of a rule about a room it is a room's, in form at least.
+fn kept_id(kind: &RuleKind, id: &str) -> String {
+    if *kind == RuleKind::Room && id.starts_with(ALIAS) {
+        return format!("!{id}");
+    }
+    id.to_owned()
 }
 
 /// `m.push_rules` for `/sync`: what is kept, or the specification's rules.
@@ -289,6 +313,7 @@ impl Written {
         let missing =
             |what: &str| MatrixError::new(Code::MissingParam, format!("`{what}` is missing"));
         let actions = self.actions.ok_or_else(|| missing("actions"))?;
+        check_actions(&actions)?;
         let conditional =
             |actions| NewConditionalPushRule::new(id.to_owned(), self.conditions, actions);
         if *kind == RuleKind::Override {
@@ -313,12 +338,31 @@ impl Written {
     }
 }
 
+/// Refuses what is no action: those of the specification, of now and of before, and those that are named with a dot, as
+/// what is not of the specification is.
+fn check_actions(actions: &[Action]) -> Result<(), MatrixError> {
+    let is_known = |action: &Action| match json!(action) {
+        Value::String(name) => {
+            matches!(name.as_str(), "notify" | "dont_notify" | "coalesce") || name.contains('.')
+        }
+        Value::Object(members) => members
+            .keys()
+            .any(|name| name == "set_tweak" || name.contains('.')),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => false,
+    };
+    if actions.iter().all(is_known) {
+        return Ok(());
+    }
+    Err(MatrixError::new(Code::BadJson, "there is no such action"))
+}
+
 /// `PUT /_matrix/client/v3/pushrules/global/{kind}/{rule}`.
 fn put(endpoint: &Endpoint, call: &Call) -> Answer {
     let kind = kind(call)?;
-    let id = call.segment("rule").to_owned();
+    let id = kept_id(&kind, call.segment("rule"));
     let rule = call.json::<Written>()?.rule(&kind, &id)?;
-    let [before, after] = ["before", "after"].map(|name| call.param(name).map(str::to_owned));
+    let [before, after] =
+        ["before", "after"].map(|name| call.param(name).map(|id| kept_id(&kind, id)));
     if [&before, &after].contains(&&Some(id.clone())) {
         return Err(MatrixError::invalid(
             "a rule has no place relative to itself",
@@ -349,7 +393,7 @@ fn refused(error: &InsertPushRuleError) -> MatrixError {
 /// `DELETE /_matrix/client/v3/pushrules/global/{kind}/{rule}`.
 fn remove(endpoint: &Endpoint, call: &Call) -> Answer {
     let kind = kind(call)?;
-    let id = call.segment("rule").to_owned();
+    let id = kept_id(&kind, call.segment("rule"));
     change(endpoint, call, move |rules| {
         rules.remove(kind, &id).map_err(|error| {
             if matches!(error, RemovePushRuleError::NotFound) {
@@ -374,7 +418,7 @@ struct Actions {
 /// `PUT /_matrix/client/v3/pushrules/global/{kind}/{rule}/enabled` and `/actions`.
 fn put_part(endpoint: &Endpoint, call: &Call) -> Answer {
     let kind = kind(call)?;
-    let id = call.segment("rule").to_owned();
+    let id = kept_id(&kind, call.segment("rule"));
     match call.segment("part") {
         "enabled" => {
             let Enabled { enabled } = call.json()?;
@@ -385,6 +429,7 @@ fn put_part(endpoint: &Endpoint, call: &Call) -> Answer {
         }
         "actions" => {
             let Actions { actions } = call.json()?;
+            check_actions(&actions)?;
             change(endpoint, call, move |rules| {
                 let done = rules.set_actions(kind, &id, actions);
                 done.map_err(|_not_there| no_rule())
@@ -596,6 +641,9 @@ mod tests {
             ("sender/x", json!({"actions": []})),
             ("override/.mine", json!({"actions": []})),
             ("override/x", json!({"actions": "notify"})),
+            ("override/x", json!({"actions": ["not_an_action"]})),
+            ("override/x", json!({"actions": [{"highlight": true}]})),
+            ("room/%23a%5Cb:example.org", json!({})),
         ] {
             assert_eq!(put(&world, path, body).await, 400, "{path}");
         }
@@ -603,6 +651,47 @@ mod tests {
             put(&world, "override/x/enabled", json!({"enabled": true})).await,
             404
         );
+    }
+
+    #[tokio::test]
+    async fn actions_of_before_and_of_others_are_kept() {
+        let world = World::new();
+        let actions = json!({"actions": ["dont_notify", "coalesce", "org.example.quietly"]});
+        let path = "override/.m.rule.master/actions";
+
+        assert_eq!(put(&world, path, actions.clone()).await, 200);
+
+        assert_eq!(
+            world.get(&format!("/pushrules/global/{path}")).await.ok(),
+            actions
+        );
+        let wrong = json!({"actions": ["not_an_action"]});
+        assert_eq!(put(&world, path, wrong).await, 400);
+    }
+
+    #[tokio::test]
+    async fn a_rule_about_an_alias_is_kept_like_any_other() {
+        let world = World::new();
+        let alias = |name: &str| format!("room/%23{name}:example.org");
+        let body = || json!({"actions": ["notify"]});
+
+        assert_eq!(put(&world, &alias("a"), body()).await, 200);
+        assert_eq!(put(&world, &alias("b"), body()).await, 200);
+        let behind = format!("{}?after=%23a:example.org", alias("c"));
+        assert_eq!(put(&world, &behind, body()).await, 200);
+        let off = format!("{}/enabled", alias("c"));
+        assert_eq!(put(&world, &off, json!({"enabled": false})).await, 200);
+
+        let named = ["#b:example.org", "#a:example.org", "#c:example.org"];
+        assert_eq!(ids(&world, "room").await, named);
+        let path = format!("/pushrules/global/{}", alias("c"));
+        let rule = world.get(&path).await.ok();
+        assert_eq!(
+            (&rule["rule_id"], &rule["enabled"]),
+            (&json!(named[2]), &json!(false))
+        );
+        world.delete(&path).await.ok();
+        assert_eq!(ids(&world, "room").await, named[..2]);
     }
 
     #[tokio::test]
