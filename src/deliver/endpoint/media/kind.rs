@@ -113,13 +113,33 @@ impl ContentType {
         }
         .to_owned();
         if let Some(name) = name {
-            text.push_str("; filename*=utf-8''");
-            let shown = name.chars().filter(|c| !c.is_control());
-            for c in shown.take(NAME_CHARACTERS) {
-                push_encoded(&mut text, c);
-            }
+            push_name(&mut text, name);
         }
         text
+    }
+}
+
+/// Appends the name of a file: in the form that every client reads, if that can hold it.
+fn push_name(text: &mut String, name: &str) {
+    let shown = name.chars().filter(|c| !c.is_control());
+    let shown: String = shown.take(NAME_CHARACTERS).collect();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    if !shown.is_empty() && shown.chars().all(is_plain) {
+        text.push_str("; filename=");
+        text.push_str(&shown);
+        return;
+    }
+    // Within quotes a backslash is no letter, and some take `%` for the beginning of one.
+    let is_quotable = |c: char| c.is_ascii() && !matches!(c, '"' | '\\' | '%');
+    if shown.chars().all(is_quotable) {
+        text.push_str("; filename=\"");
+        text.push_str(&shown);
+        text.push('"');
+        return;
+    }
+    text.push_str("; filename*=utf-8''");
+    for c in shown.chars() {
+        push_encoded(text, c);
     }
 }
 
@@ -191,6 +211,26 @@ mod tests {
 
         for (mime, name, disposition) in table {
             assert_eq!(answered(mime), (name, disposition.to_owned()), "{mime}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_written_as_plainly_as_it_can_be() {
+        let kind = ContentType::of(Some("image/png"));
+
+        for (name, written) in [
+            ("ascii", "filename=ascii"),
+            ("IMG_0001.png", "filename=IMG_0001.png"),
+            ("name with spaces", "filename=\"name with spaces\""),
+            ("name;with;semicolons", "filename=\"name;with;semicolons\""),
+            ("", "filename=\"\""),
+            ("50%.png", "filename*=utf-8''50%25.png"),
+            ("a\"b", "filename*=utf-8''a%22b"),
+            ("a\\b", "filename*=utf-8''a%5Cb"),
+            ("\u{2615}", "filename*=utf-8''%E2%98%95"),
+        ] {
+            let header = kind.disposition(Some(name));
+            assert_eq!(header, format!("inline; {written}"), "{name}");
         }
     }
 
