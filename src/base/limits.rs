@@ -366,6 +366,12 @@ pub const TYPING_WAIT: Duration = Duration::from_mins(2);
 /// How long a client may leave an upload unfinished before its chunks are removed.
 pub const UPLOAD_STALE: Duration = Duration::from_hours(24);
 
+/// Ids that an account may have for files that are still to come.
+pub const UPLOADS_RESERVED: usize = 100;
+
+/// How long a client waits for a file that is still to come, when it does not say (`[mx v1.12] timeout_ms`).
+pub const UPLOAD_WAIT: Duration = Duration::from_secs(20);
+
 /// The largest file that a thumbnail is made of, bytes: it is read into memory.
 pub const IMAGE_FILE_BYTES: u64 = 64 << 20;
 

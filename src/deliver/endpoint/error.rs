@@ -63,6 +63,10 @@ pub(super) enum Code {
     InvalidRoomState,
     /// That reaction is there already.
     DuplicateAnnotation,
+    /// A file has an id, and is still to come.
+    NotYetUploaded,
+    /// A file that has come stays as it is.
+    CannotOverwriteMedia,
 }
 
 impl Code {
@@ -90,6 +94,8 @@ impl Code {
             Self::UnsupportedRoomVersion => "M_UNSUPPORTED_ROOM_VERSION",
             Self::InvalidRoomState => "M_INVALID_ROOM_STATE",
             Self::DuplicateAnnotation => "M_DUPLICATE_ANNOTATION",
+            Self::NotYetUploaded => "M_NOT_YET_UPLOADED",
+            Self::CannotOverwriteMedia => "M_CANNOT_OVERWRITE_MEDIA",
         }
     }
 }
@@ -103,6 +109,8 @@ impl MatrixError {
             Code::NotFound | Code::Unrecognized => StatusCode::NOT_FOUND,
             Code::LimitExceeded => StatusCode::TOO_MANY_REQUESTS,
             Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Code::NotYetUploaded => StatusCode::GATEWAY_TIMEOUT,
+            Code::CannotOverwriteMedia => StatusCode::CONFLICT,
             Code::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
             Code::BadJson
             | Code::NotJson

@@ -63,6 +63,7 @@ mod view;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 
 use crate::base::error::Class;
@@ -233,6 +234,8 @@ pub struct Endpoint {
     sessions: Sessions,
     media: MediaIds,
     thumbnails: Thumbnails,
+    /// Tells who waits for a file that one has come.
+    uploaded: Notify,
     presents: Presents,
     logins: RateLimit<(String, String)>,
     proofs: Begun<Awaited>,
@@ -272,6 +275,7 @@ impl Server {
             sessions: Sessions::new(&secret),
             media: MediaIds::new(&secret),
             thumbnails: Thumbnails::default(),
+            uploaded: Notify::new(),
             presents: Presents::default(),
             logins: RateLimit::new(
                 Arc::clone(&clock),

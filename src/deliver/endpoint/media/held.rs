@@ -20,6 +20,7 @@ use crate::base::limits::UPLOAD_CHUNK_BYTES;
 use crate::base::time::AppleTime;
 use crate::deliver::endpoint::Endpoint;
 use crate::deliver::endpoint::call::Call;
+use crate::deliver::endpoint::error::Code;
 use crate::deliver::endpoint::error::MatrixError;
 use crate::deliver::endpoint::media::kind::ContentType;
 use crate::deliver::endpoint::media::thumbnail;
@@ -71,7 +72,8 @@ impl Endpoint {
         }
         let snapshot = self.store.snapshot()?;
         if let Some(upload) = snapshot.upload(id)? {
-            return Held::uploaded(&self.store, id, upload).ok_or_else(missing);
+            let to_come = || MatrixError::new(Code::NotYetUploaded, "that file is still to come");
+            return Held::uploaded(&self.store, id, upload).ok_or_else(to_come);
         }
         let row = self.media.row(&snapshot, id)?.ok_or_else(missing)?;
         let attachment = snapshot.attachment(row)?.attachment;

@@ -6,12 +6,14 @@
 //! | `GET /v1/media/thumbnail/{server}/{id}` | a smaller picture, made when asked for |
 //! | `GET /_matrix/media/(r0\|v1\|v3)/download`, `/thumbnail` | the same without a token, if [`LegacyMedia`] says so |
 //! | `POST /_matrix/media/(r0\|v1\|v3)/upload` | a file for a message or an avatar |
+//! | `POST /_matrix/media/v1/create`, `PUT .../v3/upload/{server}/{id}` | the same, its id first |
 //!
 //! | to | go to |
 //! |---|---|
 //! | see which file an id stands for | `ids`, `held` |
 //! | see what a browser may show in place | `kind` |
 //! | see how a thumbnail is made and kept | `thumbnail`, `thumbnails` |
+//! | see how files are taken up | `upload`, `reserved` |
 //!
 //! A file that CloudKit has and that is not here is fetched while the client waits. Any other that is not here is 404 at
 //! once.
@@ -31,6 +33,7 @@
 mod held;
 mod ids;
 mod kind;
+mod reserved;
 #[cfg(test)]
 mod tests;
 mod thumbnail;
@@ -48,6 +51,7 @@ use crate::deliver::endpoint::error::MatrixError;
 use crate::deliver::endpoint::media::held::Held;
 use crate::deliver::endpoint::media::kind::ContentType;
 use crate::deliver::endpoint::media::kind::protected;
+use crate::deliver::endpoint::media::reserved::awaited;
 use crate::deliver::endpoint::media::thumbnail::Size;
 use crate::deliver::endpoint::media::thumbnail::Thumbnail;
 use crate::deliver::endpoint::route::Later;
@@ -110,6 +114,7 @@ pub(super) fn routes() -> Vec<Route> {
             .open()
     }));
     routes.extend(upload::routes());
+    routes.extend(reserved::routes());
     routes
 }
 
@@ -132,7 +137,7 @@ fn check_legacy(endpoint: &Endpoint, call: &Call) -> Result<(), MatrixError> {
 /// `GET /_matrix/client/v1/media/download/{server}/{id}[/{name}]`.
 fn download(endpoint: Arc<Endpoint>, call: Call) -> Later {
     Box::pin(async move {
-        let mut held = look(&endpoint, &call).await;
+        let mut held = awaited(&endpoint, &call).await;
         if held.is_err() && endpoint.bring(&call).await {
             held = look(&endpoint, &call).await;
         }
@@ -173,6 +178,13 @@ fn thumbnail(endpoint: Arc<Endpoint>, call: Call) -> Later {
             })
         };
         let mut made = thumbnail_now().await;
+        let is_to_come = made
+            .as_ref()
+            .is_err_and(|error| error.code() == Code::NotYetUploaded);
+        if is_to_come {
+            awaited(&endpoint, &call).await?;
+            made = thumbnail_now().await;
+        }
         if made.is_err() && endpoint.bring(&call).await {
             made = thumbnail_now().await;
         }

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::base::ids::AttachmentGuid;
 use crate::base::limits::UPLOAD_CHUNK_BYTES;
 use crate::base::limits::UPLOAD_STALE;
+use crate::base::limits::UPLOADS_RESERVED;
 use crate::base::time::AppleTime;
 use crate::deliver::endpoint::LegacyMedia;
 use crate::deliver::endpoint::media::held::Held;
@@ -277,7 +278,13 @@ async fn a_small_picture_of_another_kind_is_its_own_thumbnail() {
 }
 
 async fn upload(world: &World, body: Vec<u8>) -> Reply {
-    let request = Request::new(Method::POST, "/_matrix/media/v3/upload?filename=a%20b.png")
+    send(world, Method::POST, "", body).await
+}
+
+/// Uploads a file, to an id of a server if there is one.
+async fn send(world: &World, method: Method, file: &str, body: Vec<u8>) -> Reply {
+    let path = format!("/_matrix/media/v3/upload{file}?filename=a%20b.png");
+    let request = Request::new(method, &path)
         .with_header(
             header::AUTHORIZATION,
             format!("Bearer {}", world.token).parse().unwrap(),
@@ -353,12 +360,94 @@ async fn an_upload_that_its_client_left_is_not_served_and_goes() {
     left.completed = None;
     world.write(|transaction| transaction.put_upload(&id, &left));
 
-    let reply = download(&world, file).await;
+    let reply = download(&world, &format!("{file}?timeout_ms=0")).await;
     world.pass(UPLOAD_STALE + Duration::from_secs(1));
     upload(&world, vec![2]).await.ok();
 
-    assert_eq!(reply.refusal(), (404, "M_NOT_FOUND"));
+    assert_eq!(reply.refusal(), (504, "M_NOT_YET_UPLOADED"));
     let uploads = world.store.snapshot().unwrap().uploads().unwrap();
     assert_eq!(uploads.len(), 1);
     assert_ne!(uploads[0].0, id);
+}
+
+async fn reserve(world: &World) -> String {
+    let path = "/_matrix/media/v1/create";
+    let answer = world.post(path, json!({})).await.ok();
+    let expires = answer["unused_expires_at"].as_i64().unwrap();
+    let stale = i64::try_from(UPLOAD_STALE.as_millis()).unwrap();
+    let now = world.endpoint().clock.now().unix_millis();
+    assert_eq!(expires, now + stale);
+    answer["content_uri"]
+        .as_str()
+        .unwrap()
+        .replace("mxc://", "")
+}
+
+#[tokio::test]
+async fn an_id_gets_its_file_once() {
+    let world = World::new();
+    let file = reserve(&world).await;
+    let early = download(&world, &format!("{file}?timeout_ms=0")).await;
+    let small = thumbnail(&world, &file, "width=32&height=32&timeout_ms=0").await;
+
+    let too_much = usize::try_from(UPLOAD_BYTES).unwrap() + 1;
+    let refused = send(&world, Method::PUT, &format!("/{file}"), vec![0; too_much]).await;
+    let filled = send(&world, Method::PUT, &format!("/{file}"), vec![1, 2, 3]).await;
+    let again = send(&world, Method::PUT, &format!("/{file}"), vec![4]).await;
+
+    for reply in [early, small] {
+        assert_eq!(reply.refusal(), (504, "M_NOT_YET_UPLOADED"));
+    }
+    assert_eq!(refused.refusal(), (413, "M_TOO_LARGE"));
+    assert_eq!(filled.ok(), json!({}));
+    assert_eq!(again.refusal(), (409, "M_CANNOT_OVERWRITE_MEDIA"));
+    let reply = download(&world, &file).await;
+    assert_eq!(header(&reply, "content-type"), "image/png");
+    let (server, id) = file.split_once('/').unwrap();
+    assert_eq!(
+        content(&world.endpoint().held(server, id).unwrap()),
+        [1, 2, 3]
+    );
+    for other in ["/example.org/none", "/elsewhere.org/none"] {
+        let reply = send(&world, Method::PUT, other, vec![1]).await;
+        assert_eq!(reply.refusal(), (404, "M_NOT_FOUND"), "{other}");
+    }
+}
+
+#[tokio::test]
+async fn who_asks_for_a_file_that_is_to_come_waits_for_it() {
+    let world = World::new();
+    let file = reserve(&world).await;
+
+    let path = format!("/{file}");
+    let (reply, _) = tokio::join!(
+        download(&world, &file),
+        send(&world, Method::PUT, &path, vec![1]),
+    );
+
+    assert_eq!(reply.status, 200);
+}
+
+#[tokio::test]
+async fn an_id_is_its_owners_and_there_are_not_any_number() {
+    let world = World::conformance();
+    let mine = reserve(&world).await;
+    let register = json!({
+        "username": "bob", "password": "open sesame", "auth": {"type": "m.login.dummy"},
+    });
+    let bob = world.post("/register", register).await.ok();
+    let bob = bob["access_token"].as_str().unwrap();
+
+    let path = format!("/_matrix/media/v3/upload/{mine}");
+    let theirs = world.ask_as(bob, Method::PUT, &path, json!({})).await;
+    for _ in 1..UPLOADS_RESERVED {
+        reserve(&world).await;
+    }
+    let create = "/_matrix/media/v1/create";
+    let one_more = world.post(create, json!({})).await;
+
+    assert_eq!(theirs.refusal(), (403, "M_FORBIDDEN"));
+    assert_eq!(one_more.refusal(), (429, "M_LIMIT_EXCEEDED"));
+    let others = world.ask_as(bob, Method::POST, create, json!({})).await;
+    assert_eq!(others.status, 200);
 }

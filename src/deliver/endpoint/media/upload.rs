@@ -44,17 +44,27 @@ fn upload(endpoint: Arc<Endpoint>, call: Call, request: Request) -> Later {
     Box::pin(async move { endpoint.upload(&call, request).await })
 }
 
+/// An upload with what a request says of its file.
+pub(super) fn described(call: &Call, request: &Request, upload: &Upload) -> Upload {
+    let short = |text: &str| text.chars().take(NAME_CHARACTERS).collect::<String>();
+    Upload {
+        name: call.param("filename").map(short),
+        mime: request.header(&header::CONTENT_TYPE).map(short),
+        ..upload.clone()
+    }
+}
+
 impl Endpoint {
     async fn upload(&self, call: &Call, request: Request) -> Answer {
-        let short = |text: &str| text.chars().take(NAME_CHARACTERS).collect::<String>();
-        let mut upload = Upload {
+        let begun = Upload {
             account: call.session()?.account.0,
-            name: call.param("filename").map(short),
-            mime: request.header(&header::CONTENT_TYPE).map(short),
+            name: None,
+            mime: None,
             size_bytes: 0,
             completed: None,
             created: self.clock.now(),
         };
+        let mut upload = described(call, &request, &begun);
         // Before anything is written: a client that declares too much is refused at once.
         let body = request.body.chunks(UPLOAD_BYTES);
         let body = body.map_err(|error| body_error(&error))?;
@@ -81,7 +91,7 @@ impl Endpoint {
     }
 
     /// Writes that an upload began, and removes those that their clients left long ago.
-    async fn begin(&self, id: &str, upload: Upload) -> Result<(), MatrixError> {
+    pub(super) async fn begin(&self, id: &str, upload: Upload) -> Result<(), MatrixError> {
         let id = id.to_owned();
         let long_ago = upload.created.minus(UPLOAD_STALE);
         let mut left = self.store.snapshot()?.uploads()?;
@@ -96,7 +106,7 @@ impl Endpoint {
     }
 
     /// Writes a body; answers its size.
-    async fn take_up(&self, id: &str, mut body: Chunks) -> Result<u64, MatrixError> {
+    pub(super) async fn take_up(&self, id: &str, mut body: Chunks) -> Result<u64, MatrixError> {
         let mut size_bytes = 0;
         let mut n = 0;
         let mut waiting = BytesMut::new();
