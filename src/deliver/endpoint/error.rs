@@ -63,6 +63,8 @@ pub(super) enum Code {
     InvalidRoomState,
     /// That reaction is there already.
     DuplicateAnnotation,
+    /// That alias leads to no room.
+    BadAlias,
     /// A file has an id, and is still to come.
     NotYetUploaded,
     /// A file that has come stays as it is.
@@ -94,6 +96,7 @@ impl Code {
             Self::UnsupportedRoomVersion => "M_UNSUPPORTED_ROOM_VERSION",
             Self::InvalidRoomState => "M_INVALID_ROOM_STATE",
             Self::DuplicateAnnotation => "M_DUPLICATE_ANNOTATION",
+            Self::BadAlias => "M_BAD_ALIAS",
             Self::NotYetUploaded => "M_NOT_YET_UPLOADED",
             Self::CannotOverwriteMedia => "M_CANNOT_OVERWRITE_MEDIA",
         }
@@ -123,7 +126,8 @@ impl MatrixError {
             | Code::Exclusive
             | Code::UnsupportedRoomVersion
             | Code::InvalidRoomState
-            | Code::DuplicateAnnotation => StatusCode::BAD_REQUEST,
+            | Code::DuplicateAnnotation
+            | Code::BadAlias => StatusCode::BAD_REQUEST,
         };
         Self {
             status,

@@ -48,6 +48,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(Method::GET, "/publicRooms", no_rooms).open(),
         Route::new(Method::POST, "/publicRooms", no_rooms),
         Route::new(Method::GET, "/directory/room/{alias}", no_alias).open(),
+        Route::new(Method::DELETE, "/directory/room/{alias}", no_alias),
         Route::new(Method::GET, "/directory/list/room/{room}", unlisted).open(),
         Route::new(Method::GET, "/account/3pid", no_third_party),
         Route::new(Method::GET, "/rooms/{room}/hierarchy", no_hierarchy).under(V1),

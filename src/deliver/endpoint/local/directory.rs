@@ -62,7 +62,7 @@ pub(super) fn list(
     changed.map(drop)
 }
 
-fn is_listed(snapshot: &Snapshot, row: RowId) -> Result<bool, StoreError> {
+pub(super) fn is_listed(snapshot: &Snapshot, row: RowId) -> Result<bool, StoreError> {
     let said = snapshot.account_data(Account::OWNER, Some(row), LISTED)?;
     Ok(said.is_some_and(|said| {
         serde_json::from_slice::<Listed>(&said.body.0).is_ok_and(|said| said.listed)

@@ -18,6 +18,7 @@ use crate::deliver::endpoint::filters::EventFilter;
 use crate::deliver::endpoint::history::direction;
 use crate::deliver::endpoint::history::limit;
 use crate::deliver::endpoint::local::Asked;
+use crate::deliver::endpoint::local::directory;
 use crate::deliver::endpoint::local::event::Event;
 use crate::deliver::endpoint::local::event::MEMBER;
 use crate::deliver::endpoint::local::event::set;
@@ -358,7 +359,10 @@ pub(super) fn aliases(endpoint: &Endpoint, call: &Call) -> Answer {
 
 /// `GET /_matrix/client/v3/rooms/{room}/initialSync`: deprecated, kept for who looks at a room once.
 pub(super) fn initial_sync(endpoint: &Endpoint, call: &Call) -> Answer {
-    let limit = limit(call)?;
+    let limit = match call.param("limit") {
+        Some("0") => 0,
+        Some(_) | None => limit(call)?,
+    };
     endpoint.in_local(call, |asked| {
         let state = asked.room.state(asked.horizon()?)?;
         let mut page = asked.page(NOW, None, Direction::Backward, limit, |_| true)?;
@@ -370,13 +374,14 @@ pub(super) fn initial_sync(endpoint: &Endpoint, call: &Call) -> Answer {
             .iter()
             .map(|event| event.json(&reader, None))
             .collect();
+        let is_listed = directory::is_listed(asked.room.snapshot, asked.room.row)?;
         let membership = state
             .get(MEMBER, &asked.user)
             .and_then(|event| event.text("membership"));
         json(&json!({
             "room_id": asked.room.id,
             "membership": membership,
-            "visibility": "private",
+            "visibility": if is_listed { "public" } else { "private" },
             "messages": {
                 "start": token_before(first),
                 "end": token_behind(last),

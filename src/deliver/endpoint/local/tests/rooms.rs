@@ -183,6 +183,54 @@ async fn a_room_has_the_version_that_was_asked_for() {
 }
 
 #[tokio::test]
+async fn no_alias_leads_to_a_room() {
+    let stage = Stage::new().await;
+    let room = stage.room(json!({})).await;
+    let path = format!("/rooms/{room}/state/m.room.canonical_alias");
+
+    for (content, code) in [
+        (json!({"alias": "#a:example.org"}), "M_BAD_ALIAS"),
+        (json!({"alt_aliases": ["#a:example.org"]}), "M_BAD_ALIAS"),
+        (json!({"alias": "%a:example.org"}), "M_INVALID_PARAM"),
+        (json!({"alt_aliases": ["a"]}), "M_INVALID_PARAM"),
+        (json!({"alias": 1}), "M_INVALID_PARAM"),
+    ] {
+        let refused = stage
+            .refused(&stage.ada, Method::PUT, &path, content.clone())
+            .await;
+        assert_eq!(refused, (400, code.to_owned()), "{content}");
+    }
+    let none = json!({"alias": null, "alt_aliases": []});
+    put(&stage.world, &stage.ada, &path, none).await;
+    let path = "/directory/room/%23a:example.org";
+    for method in [Method::GET, Method::DELETE] {
+        let refused = stage.refused(&stage.ada, method, path, Value::Null).await;
+        assert_eq!(refused, (404, "M_NOT_FOUND".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_room_can_be_looked_at_once() {
+    let stage = Stage::new().await;
+    let room = stage.room(json!({"visibility": "public"})).await;
+    stage.say(&stage.ada, &room, "1").await;
+    stage.say(&stage.ada, &room, "2").await;
+    let look = async |limit: u64| {
+        let path = format!("/rooms/{room}/initialSync?limit={limit}");
+        get(&stage.world, &stage.ada, &path).await
+    };
+
+    let (none, one) = (look(0).await, look(1).await);
+
+    assert_eq!(none["messages"]["chunk"], json!([]));
+    assert_eq!(texts(&one["messages"]["chunk"]), ["2"]);
+    assert_eq!(
+        (&one["membership"], &one["visibility"]),
+        (&json!("join"), &json!("public"))
+    );
+}
+
+#[tokio::test]
 async fn creation_content_and_levels_are_taken() {
     let stage = Stage::new().await;
     let room = stage
