@@ -390,16 +390,20 @@ fn relations(endpoint: &Endpoint, call: &Call) -> Answer {
     })
 }
 
-/// `GET /_matrix/client/v1/rooms/{room}/timestamp_to_event`.
-fn at_time(endpoint: &Endpoint, call: &Call) -> Answer {
+/// The time that is asked for, milliseconds since 1970, and on which side of it the event is to be.
+pub(super) fn time(call: &Call) -> Result<(i64, Direction), MatrixError> {
     let missing = || MatrixError::new(Code::MissingParam, "`ts` is missing");
     let millis = call.number("ts")?.ok_or_else(missing)?;
-    let millis = i64::try_from(millis).unwrap_or(i64::MAX);
     let direction = match call.param("dir") {
-        None | Some("f") => Direction::Forward,
-        Some("b") => Direction::Backward,
-        Some(_) => return Err(MatrixError::invalid("`dir` is `b` or `f`")),
+        None => Direction::Forward,
+        Some(_) => direction(call)?,
     };
+    Ok((i64::try_from(millis).unwrap_or(i64::MAX), direction))
+}
+
+/// `GET /_matrix/client/v1/rooms/{room}/timestamp_to_event`.
+fn at_time(endpoint: &Endpoint, call: &Call) -> Answer {
+    let (millis, direction) = time(call)?;
     endpoint.in_room(call, |view, _now| {
         let at = AppleTime::from_unix_millis(millis);
         let from = match direction {

@@ -12,11 +12,11 @@ use crate::deliver::endpoint::Endpoint;
 use crate::deliver::endpoint::call::Answer;
 use crate::deliver::endpoint::call::Call;
 use crate::deliver::endpoint::call::json;
-use crate::deliver::endpoint::error::Code;
 use crate::deliver::endpoint::error::MatrixError;
 use crate::deliver::endpoint::filters::EventFilter;
 use crate::deliver::endpoint::history::direction;
 use crate::deliver::endpoint::history::limit;
+use crate::deliver::endpoint::history::time;
 use crate::deliver::endpoint::local::Asked;
 use crate::deliver::endpoint::local::directory;
 use crate::deliver::endpoint::local::event::Event;
@@ -239,14 +239,7 @@ pub(super) fn context(endpoint: &Endpoint, call: &Call) -> Answer {
 
 /// `GET /_matrix/client/v1/rooms/{room}/timestamp_to_event`.
 pub(super) fn at_time(endpoint: &Endpoint, call: &Call) -> Answer {
-    let missing = || MatrixError::new(Code::MissingParam, "`ts` is missing");
-    let millis = call.number("ts")?.ok_or_else(missing)?;
-    let millis = i64::try_from(millis).unwrap_or(i64::MAX);
-    let direction = match call.param("dir") {
-        None | Some("f") => Direction::Forward,
-        Some("b") => Direction::Backward,
-        Some(_) => return Err(MatrixError::invalid("`dir` is `b` or `f`")),
-    };
+    let (millis, direction) = time(call)?;
     endpoint.in_local(call, |asked| {
         asked.horizon()?;
         for event in asked.room.walk(Bound::Unbounded, direction) {
