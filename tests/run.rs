@@ -345,6 +345,10 @@ fn a_conformance_run_sees_nobodys_messages() {
 
     insta::assert_snapshot!(refused);
     assert!(follows.starts_with("nothing"), "{follows}");
+    // What such a run made is no hindrance to the next one.
+    Running::start(&home, &["--conformance"]).stop();
+    let somebodys = Home::with_archive().answer(&["run", "--conformance"]);
+    insta::assert_snapshot!("a_conformance_run_takes_nobodys_archive", somebodys);
 }
 
 #[test]

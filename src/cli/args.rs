@@ -180,7 +180,7 @@ pub struct RunArgs {
 
     /// Let clients make rooms and accounts, for conformance suites.
     ///
-    /// It refuses to start with a Messages database: suites must not see anybody's messages.
+    /// It refuses to start with a Messages database, or an archive that holds messages: suites must not see anybody's.
     #[arg(long)]
     pub conformance: bool,
 

@@ -144,6 +144,12 @@ pub enum RunError {
         /// Where it is set.
         origin: Origin,
     },
+    /// The same, where they are in the archive already.
+    #[error("{} is somebody's archive, and a conformance run needs one of its own", archive.display())]
+    ConformanceArchive {
+        /// The archive.
+        archive: PathBuf,
+    },
     /// Another service has the archive.
     #[error("footbridge is running already, with {}", archive.display())]
     Running {
@@ -177,7 +183,9 @@ pub enum RunError {
 impl Explain for RunError {
     fn class(&self) -> Class {
         match self {
-            Self::NoSource | Self::Conformance { .. } => Class::Usage,
+            Self::NoSource | Self::Conformance { .. } | Self::ConformanceArchive { .. } => {
+                Class::Usage
+            }
             Self::Running { .. } => Class::Store,
             Self::App(error) => error.class(),
             Self::Endpoint(error) => error.class(),
@@ -196,6 +204,9 @@ impl Explain for RunError {
                  or name an archive from elsewhere with `--data FILE`"
             }
             Self::Conformance { .. } => "leave it out, and name a new archive with `--data FILE`",
+            Self::ConformanceArchive { .. } => {
+                "suites must not see anybody's messages: name a new file with `--data FILE`"
+            }
             Self::Running { .. } => {
                 "it follows Messages by itself, and commands that only read reach it by themselves;\n\
                  stop it first for this one"
@@ -248,6 +259,11 @@ pub fn run(plan: Plan) -> Result<(), RunError> {
     }
 }
 
+/// Whether an archive is more than a conformance run makes of it: it has messages, or may fetch some.
+fn is_somebodys(archive: &Archive) -> Result<bool, AppError> {
+    Ok(archive.store().snapshot()?.message_count()? > 0 || archive.has_session()?)
+}
+
 async fn serve(mut plan: Plan) -> Result<End, RunError> {
     let mut signals = Signals::new().map_err(|source| RunError::System { source })?;
     let options = source(&mut plan)?;
@@ -256,6 +272,9 @@ async fn serve(mut plan: Plan) -> Result<End, RunError> {
         return Err(RunError::Running { archive: path });
     }
     let archive = Archive::open_or_create(&path)?.with_floor(plan.settings.free_floor);
+    if plan.conformance && is_somebodys(&archive)? {
+        return Err(RunError::ConformanceArchive { archive: path });
+    }
     let server_name = archive.server_name(&plan.settings.endpoint)?;
     let tls = tls(&plan.settings, &server_name)?.map(Arc::new);
     let listener = Listener::bind(Listen::Tcp {
