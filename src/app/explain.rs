@@ -44,7 +44,7 @@ pub struct Explained {
     pub first_seen: Option<AppleTime>,
     /// The change that brought it and the latest one.
     pub changes: Option<(u64, u64)>,
-    /// What was decided about it, a sentence each, with the rule's number.
+    /// What was decided about it, a sentence each.
     pub findings: Vec<String>,
     /// What each source said.
     pub records: Vec<ExplainedRecord>,
@@ -88,7 +88,7 @@ impl Archive {
                     first_seen: None,
                     changes: None,
                     findings: vec![format!(
-                        "deleted for good before the archive ever held it, the source said on {} (D12)",
+                        "deleted for good before the archive ever held it, the source said on {}",
                         second(tombstone.at)
                     )],
                     records: Vec::new(),
@@ -192,24 +192,24 @@ fn findings(
             .parked_row(row)?
             .map(|parked| parked.placement.otherwise.reason());
         findings.push(format!(
-            "parked: {}",
+            "kept until its conversation is known: {}",
             reason.unwrap_or("the archive does not say why")
         ));
     }
     for other in &stored.also_in {
         findings.push(format!(
-            "also in {} (D4)",
+            "held by {} as well, and shown in one conversation only",
             snapshot.conversation(*other)?.conversation.key
         ));
     }
     match message.times.sent {
         None => findings.push(
-            "the source has no usable time; it stands where its record was changed, or after the row before it (MS-5)"
+            "the source has no usable time; it stands where its record was changed, or after the row before it"
                 .to_owned(),
         ),
         Some(sent) if sent != stored.time => {
             findings.push(format!(
-                "dated after it was seen; it stands at {} (D5)",
+                "dated after it was seen; so as not to stay behind all others it stands at {}",
                 second(stored.time)
             ));
         }
@@ -217,7 +217,7 @@ fn findings(
     }
     if let Some(twin) = &stored.duplicate_of {
         findings.push(format!(
-            "not shown: the received copy of {twin} in a self chat (ID-28)"
+            "not shown: what people write to themselves comes twice, and this is the received copy of {twin}"
         ));
     }
     if let Kind::Tapback(tapback) = &message.kind {
@@ -226,7 +226,7 @@ fn findings(
         let held = if is_held {
             "held"
         } else {
-            "not held; it is kept until that comes (MS-29)"
+            "not held; it is kept until that comes"
         };
         findings.push(format!("shown as a tapback on {target}, which is {held}"));
     }
@@ -300,7 +300,7 @@ fn of_cloud(snapshot: &Snapshot, held: &StoredCloudRecord) -> Result<Vec<String>
         && snapshot.zone(zone)?.misses(held)
     {
         findings.push(format!(
-            "its record {name} was not seen again since {} was read anew (D30)",
+            "its record {name} was not seen again since {} was read anew; the archive keeps it",
             zone.name()
         ));
     }

@@ -102,6 +102,9 @@ pub enum Command {
     Search(SearchArgs),
 
     /// Tell where a message is and why it is not shown.
+    ///
+    /// One that is parked is kept, and shown once the conversation that it belongs to is known. One in quarantine is kept
+    /// as it came, because not all of it could be read; `footbridge redecode` reads it again after an upgrade.
     Explain(ExplainArgs),
 
     /// Write everything as JSON Lines or as text to read.

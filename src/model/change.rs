@@ -109,9 +109,9 @@ impl Parked {
     /// For the export and `explain`.
     pub const fn reason(self) -> &'static str {
         match self {
-            Self::NoChat => "no chat holds it, and its room name leads to none (ID-9)",
-            Self::UnknownChat => "the chat that holds it is not known (ID-9)",
-            Self::UnknownRoom => "its room name leads to no known chat (ID-9)",
+            Self::NoChat => "no chat holds it, and its room name leads to none",
+            Self::UnknownChat => "the chat that holds it is not known",
+            Self::UnknownRoom => "its room name leads to no known chat",
         }
     }
 }
