@@ -10,13 +10,22 @@ use std::fs;
 use std::io::BufRead;
 use std::path::Path;
 use std::process::Command;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
 use clap::CommandFactory;
 use footbridge::cli::args::Arguments;
+use rustix::process::Pid;
+use rustix::process::Signal;
+use rustix::process::kill_process;
 
 mod support;
 
 use support::home::Home;
+
+/// Times that a signal may come too late.
+const TRIES: usize = 20;
 
 /// Columns of every help text.
 const HELP_COLUMNS: usize = 80;
@@ -503,6 +512,46 @@ fn a_backup_opens_verifies_and_replaces_nothing() {
         "exit 0\n--- stdout\n3,000 messages, nothing wrong\n--- stderr\n"
     );
     insta::assert_snapshot!(home.answer(&["backup", "copy.redb"]));
+}
+
+#[test]
+fn what_a_signal_ends_leaves_no_half_of_a_file() {
+    let home = Home::with_archive();
+    for (arguments, signal, code) in [
+        (["backup", "copy.redb"].as_slice(), Signal::INT, 130),
+        (["backup", "copy.redb"].as_slice(), Signal::TERM, 143),
+        (&["export", "--output", "copy.redb"], Signal::INT, 130),
+    ] {
+        let ended = (0..TRIES).any(|_| ended_halfway(&home, arguments, signal) == Some(code));
+
+        assert!(ended, "{arguments:?} was always done before the signal");
+        assert!(!home.path().join("copy.redb.partial").exists());
+    }
+}
+
+/// How a command ends that gets a signal while it writes `copy.redb`; `None` if it wrote all of it, which is removed.
+fn ended_halfway(home: &Home, arguments: &[&str], signal: Signal) -> Option<i32> {
+    let mut command = home.command(arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let partial = home.path().join("copy.redb.partial");
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if partial.exists() {
+            kill_process(Pid::from_child(&child), signal).unwrap();
+            break child.wait().unwrap();
+        }
+        thread::sleep(Duration::from_millis(1));
+    };
+    // It may have been done before the signal, or between the signal and its end.
+    let copy = home.path().join("copy.redb");
+    if copy.exists() {
+        fs::remove_file(copy).unwrap();
+        return None;
+    }
+    status.code()
 }
 
 #[test]

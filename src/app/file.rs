@@ -8,19 +8,66 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
+use std::process;
+use std::thread;
+
+use tokio::runtime::Builder;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
 
 use crate::app::AppError;
 use crate::app::Archive;
+use crate::base::unfinished::Unfinished;
+use crate::base::unfinished::remove_unfinished;
 
 /// Bytes that are collected before they are written.
 const BUFFER_BYTES: usize = 1 << 18;
 
-/// A file being written under a temporary name, readable by its owner alone. Dropping it unfinished removes it.
+/// A file being written under a temporary name, readable by its owner alone. Dropping it unfinished removes it; what is
+/// left of one after the process was killed, the next one of that name replaces.
 pub struct NewFile {
     path: PathBuf,
     partial: PathBuf,
     out: BufWriter<File>,
     is_finished: bool,
+    _unfinished: Unfinished,
+}
+
+/// Has SIGINT and SIGTERM remove what is unfinished before they end the process: for a process that has no other use for
+/// them.
+///
+/// # Errors
+///
+/// [`AppError::System`] when the operating system refuses.
+pub fn remove_unfinished_on_signals() -> Result<(), AppError> {
+    let system = |source| AppError::System { source };
+    let runtime = Builder::new_current_thread().enable_io().build();
+    let runtime = runtime.map_err(system)?;
+    let guard = runtime.enter();
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
+    drop(guard);
+    let wait = move || {
+        let number = runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => SignalKind::interrupt().as_raw_value(),
+                _ = terminate.recv() => SignalKind::terminate().as_raw_value(),
+            }
+        });
+        remove_unfinished();
+        end(number);
+    };
+    let thread = thread::Builder::new().name("signals".to_owned());
+    thread.spawn(wait).map_err(system).map(drop)
+}
+
+/// Ends the process as one that a signal ended, in the words of shells.
+#[expect(
+    clippy::exit,
+    reason = "a signal ends the process wherever it is, and would do so without this"
+)]
+fn end(signal: i32) -> ! {
+    process::exit(128 + signal)
 }
 
 impl Archive {
@@ -65,6 +112,7 @@ impl NewFile {
             .open(&partial)?;
         Ok(Self {
             path: path.to_owned(),
+            _unfinished: Unfinished::new(&partial),
             partial,
             out: BufWriter::with_capacity(BUFFER_BYTES, file),
             is_finished: false,

@@ -10,3 +10,4 @@ pub mod random;
 pub mod secret;
 pub mod tasks;
 pub mod time;
+pub mod unfinished;

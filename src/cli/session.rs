@@ -6,9 +6,11 @@ use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 
+use crate::app::AppError;
 use crate::app::Archive;
 use crate::app::config::Environment;
 use crate::app::config::Platform;
+use crate::app::file;
 use crate::app::remote::Answer;
 use crate::app::remote::Part;
 use crate::app::remote::Remote;
@@ -108,6 +110,14 @@ impl<'a> Session<'a> {
         match &self.place {
             Place::Own => given.to_owned(),
             Place::Service { folder, .. } => folder.join(given),
+        }
+    }
+
+    /// Has a signal that ends this process leave nothing of a file that it writes. The service looks after its own.
+    pub(crate) fn leave_nothing(&self) -> Result<(), AppError> {
+        match &self.place {
+            Place::Own => file::remove_unfinished_on_signals(),
+            Place::Service { .. } => Ok(()),
         }
     }
 

@@ -13,6 +13,7 @@ use redb::ReadableTable;
 use redb::ReadableTableMetadata;
 use redb::Value;
 
+use crate::base::unfinished::Unfinished;
 use crate::store::Store;
 use crate::store::db;
 use crate::store::db::begin_write;
@@ -105,7 +106,9 @@ impl Store {
         let mut partial = to.as_os_str().to_owned();
         partial.push(".partial");
         let partial = Path::new(&partial);
+        // What was left of it when the process was killed.
         db::discard(partial);
+        let _unfinished = Unfinished::new(partial);
         let copied = self
             .snapshot()
             .and_then(|snapshot| copy_all(&snapshot, partial, &mut progress))

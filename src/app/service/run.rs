@@ -50,6 +50,7 @@ use crate::base::limits::STOP_DEADLINE;
 use crate::base::secret::SecretText;
 use crate::base::tasks::TaskGroup;
 use crate::base::time::SystemClock;
+use crate::base::unfinished::remove_unfinished;
 use crate::deliver::endpoint::EndpointError;
 use crate::deliver::endpoint::Notices;
 use crate::ingest::Import;
@@ -253,6 +254,8 @@ pub fn run(plan: Plan) -> Result<(), RunError> {
         Err(RunError::Interrupted) => runtime.shutdown_background(),
         _ => runtime.shutdown_timeout(LAST_WAIT),
     }
+    // A question that was not done in time may be writing one.
+    remove_unfinished();
     match ended? {
         End::Stopped => Ok(()),
         End::Panicked => resume_unwind(Box::new("a source panicked")),

@@ -13,6 +13,7 @@ pub(crate) fn run(args: &BackupArgs, session: &mut Session<'_>) -> Result<Exit, 
     let archive = session.archive()?;
     let phases = session.phases(names);
     let to = session.path(&args.file);
+    session.leave_nothing()?;
     let bytes = archive.backup(&to, |phase, done, total| phases.set(phase, done, total))?;
     drop(phases);
     let file = args.file.display().to_string();

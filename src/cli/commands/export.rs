@@ -51,6 +51,7 @@ pub(crate) fn run(args: &ExportArgs, session: &mut Session<'_>) -> Result<Exit, 
         progress: is_shown.then(|| session.progress("exporting", "messages")),
     };
     let exported = if let Some(path) = &args.output {
+        session.leave_nothing()?;
         let mut file = archive.new_file(&session.path(path))?;
         let exported = export.write(&mut file)?;
         file.finish()?;
