@@ -330,6 +330,9 @@ pub const ACCOUNT_DATA_BYTES: usize = 64 << 10;
 /// Entries of the change log that are looked through for changed keys; beyond that all count as changed.
 pub const KEY_CHANGES: usize = 10_000;
 
+/// Rooms of a space in one answer.
+pub const HIERARCHY_ROOMS: usize = 50;
+
 /// People that a search of the directory finds if it does not say how many.
 pub const DIRECTORY_RESULTS: usize = 10;
 

@@ -148,8 +148,8 @@ struct Sieve {
     room_types: Option<Vec<Option<String>>>,
 }
 
-/// A listed room as it is shown.
-fn shown(id: &str, state: &State) -> Value {
+/// A room as it is shown to who is not in it.
+pub(super) fn shown(id: &str, state: &State) -> Value {
     let mut shown = json!({
         "room_id": id,
         "num_joined_members": state.joined().count(),

@@ -13,7 +13,7 @@
 //! | know who sees an event | `eyes`: pure |
 //! | read a room | `room`, `state`, `event`; `relations` for what belongs to what |
 //! | write into one | `write`; `create`, `member`, `send` for what clients ask |
-//! | answer questions about one | `read`, `search` |
+//! | answer questions about one | `read`, `search`; `hierarchy` about those of a space |
 //! | follow one | `sync`, `sliding`, `unread` |
 //! | see accounts and their profiles | `register`, `profile`, `directory`, `sharing` |
 //! | talk to the owner | `notices` |
@@ -27,6 +27,7 @@ mod create;
 mod directory;
 mod event;
 mod eyes;
+mod hierarchy;
 mod member;
 mod notices;
 mod power;
@@ -166,6 +167,7 @@ fn of_server() -> Vec<Route> {
             "/directory/list/room/{room}",
             directory::set_listing,
         ),
+        Route::new(M::GET, "/rooms/{room}/hierarchy", hierarchy::hierarchy).under(V1),
         Route::new(M::POST, "/user_directory/search", directory::search_users),
         Route::new(M::GET, "/profile/{user}", profile::show).open(),
         Route::new(M::GET, "/profile/{user}/{field}", profile::show_field).open(),

@@ -7,6 +7,7 @@
 
 mod account;
 mod follow;
+mod hierarchy;
 mod history;
 mod membership;
 mod notices;
