@@ -5,10 +5,10 @@
 //! | `POST /user/{user}/filter` | a number for a filter; an equal one has the same |
 //! | `GET /user/{user}/filter/{filter}` | the filter |
 //!
-//! What is honored: everything of a room's and an event's filter in the specification but `related_by_...` and
-//! `unread_thread_notifications`. What a filter does not say is not filtered; what is not known here is kept and has no
-//! effect. So are `event_fields`, as a server may send more members than were asked for, and `event_format`, as there is
-//! no other server whose form events could have.
+//! What is honored: everything of a room's and an event's filter in the specification but, in rooms of the archive,
+//! `related_by_...` and `unread_thread_notifications`. What a filter does not say is not filtered; what is not known here
+//! is kept and has no effect. So are `event_fields`, as a server may send more members than were asked for, and
+//! `event_format`, as there is no other server whose form events could have.
 //!
 //! Source: `[mx v1.12] Filtering`; `facts` of the endpoint, 6 and 8.
 
@@ -122,6 +122,10 @@ pub(super) struct EventFilter {
     pub(super) not_rooms: Option<Vec<String>>,
     /// Whether `content.url` must be there, or must not; `None` for either.
     pub(super) contains_url: Option<bool>,
+    /// Whose answers an event must have, or other things that belong to it; `None` for none. In local rooms only.
+    pub(super) related_by_senders: Option<Vec<String>>,
+    /// As what they must belong to it.
+    pub(super) related_by_rel_types: Option<Vec<String>>,
     /// Whether members are sent only where they are needed.
     #[serde(deserialize_with = "or_default")]
     pub(super) lazy_load_members: bool,
@@ -210,11 +214,15 @@ impl EventFilter {
     /// Rooms and senders are ids.
     fn check(&self) -> Result<(), MatrixError> {
         check_ids([&self.rooms, &self.not_rooms], '!')?;
-        check_ids([&self.senders, &self.not_senders], '@')
+        check_ids([&self.senders, &self.not_senders], '@')?;
+        check_ids([&self.related_by_senders], '@')
     }
 }
 
-fn check_ids(lists: [&Option<Vec<String>>; 2], sigil: char) -> Result<(), MatrixError> {
+fn check_ids<const N: usize>(
+    lists: [&Option<Vec<String>>; N],
+    sigil: char,
+) -> Result<(), MatrixError> {
     let mut ids = lists.into_iter().flatten().flatten();
     if ids.all(|id| id.starts_with(sigil)) {
         return Ok(());

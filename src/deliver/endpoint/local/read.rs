@@ -56,7 +56,7 @@ impl Asked<'_> {
         to: Option<ChangeNumber>,
         direction: Direction,
         limit: usize,
-        wanted: impl Fn(&Event) -> bool,
+        filter: &EventFilter,
     ) -> Result<Page, MatrixError> {
         let mut page = Page {
             events: Vec::new(),
@@ -76,7 +76,7 @@ impl Asked<'_> {
             if is_over {
                 break;
             }
-            let is_wanted = self.eyes.see(&event) && wanted(&event);
+            let is_wanted = self.eyes.see(&event) && self.wants(&event, filter)?;
             if looked_at >= PAGE_LOOKED_AT || (is_wanted && page.events.len() == limit) {
                 page.next = Some(match direction {
                     Direction::Forward => event.at,
@@ -124,8 +124,7 @@ pub(super) fn messages(endpoint: &Endpoint, call: &Call) -> Answer {
             Direction::Forward => BEGINNING,
             Direction::Backward => NOW,
         });
-        let wanted = |event: &Event| filter.lets_through(event);
-        let page = asked.page(from, to, direction, limit, wanted)?;
+        let page = asked.page(from, to, direction, limit, &filter)?;
         let mut answer = json!({
             "start": call.param("from").map_or_else(|| token_before(from), str::to_owned),
             "chunk": asked.list(&page.events)?,
@@ -192,11 +191,10 @@ impl Asked<'_> {
         (before, after): (usize, usize),
         filter: &EventFilter,
     ) -> Result<Around, MatrixError> {
-        let wanted = |event: &Event| filter.lets_through(event);
         let behind = ChangeNumber(event.at.0.saturating_add(1));
         Ok(Around {
-            before: self.page(event.at, None, Direction::Backward, before, wanted)?,
-            after: self.page(behind, None, Direction::Forward, after, wanted)?,
+            before: self.page(event.at, None, Direction::Backward, before, filter)?,
+            after: self.page(behind, None, Direction::Forward, after, filter)?,
         })
     }
 }
@@ -358,7 +356,13 @@ pub(super) fn initial_sync(endpoint: &Endpoint, call: &Call) -> Answer {
     };
     endpoint.in_local(call, |asked| {
         let state = asked.room.state(asked.horizon()?)?;
-        let mut page = asked.page(NOW, None, Direction::Backward, limit, |_| true)?;
+        let mut page = asked.page(
+            NOW,
+            None,
+            Direction::Backward,
+            limit,
+            &EventFilter::default(),
+        )?;
         page.events.reverse();
         let first = page.events.first().map_or(BEGINNING, |event| event.at);
         let last = page.events.last().map_or(BEGINNING, |event| event.at);

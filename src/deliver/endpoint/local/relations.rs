@@ -19,6 +19,7 @@ use crate::deliver::endpoint::call::Answer;
 use crate::deliver::endpoint::call::Call;
 use crate::deliver::endpoint::call::json;
 use crate::deliver::endpoint::error::MatrixError;
+use crate::deliver::endpoint::filters::EventFilter;
 use crate::deliver::endpoint::history::direction;
 use crate::deliver::endpoint::history::limit;
 use crate::deliver::endpoint::local::Asked;
@@ -90,6 +91,27 @@ impl Asked<'_> {
             }
         }
         Ok(events)
+    }
+
+    /// Whether a filter lets an event through, by everything but its room.
+    pub(super) fn wants(&self, event: &Event, filter: &EventFilter) -> Result<bool, StoreError> {
+        if !filter.lets_through(event) {
+            return Ok(false);
+        }
+        let (senders, kinds) = (&filter.related_by_senders, &filter.related_by_rel_types);
+        if senders.is_none() && kinds.is_none() {
+            return Ok(true);
+        }
+        let is_named = |list: &Option<Vec<String>>, name: &str| {
+            list.as_ref()
+                .is_none_or(|list| list.iter().any(|named| named == name))
+        };
+        let is_meant = |child: &Event| {
+            let kind = child.relation().map(|(kind, _)| kind);
+            is_named(senders, &child.sender) && is_named(kinds, kind.unwrap_or_default())
+        };
+        let children = self.children(&event.event_id, None)?;
+        Ok(children.iter().any(is_meant))
     }
 
     /// What is served with an event: its newest edit, what refers to it, its thread. Reactions are not.

@@ -81,9 +81,7 @@ impl Question {
             return false;
         };
         let held: Vec<String> = words(text).collect();
-        !terms.is_empty()
-            && terms.iter().all(|term| held.contains(term))
-            && self.filter.lets_through(event)
+        !terms.is_empty() && terms.iter().all(|term| held.contains(term))
     }
 }
 
@@ -111,7 +109,10 @@ pub(super) fn search(endpoint: &Endpoint, call: &Call) -> Answer {
             .walk(std::ops::Bound::Unbounded, Direction::Backward)
         {
             let event = event?;
-            if question.is_met(&terms, &event) && asked.eyes.see(&event) {
+            if question.is_met(&terms, &event)
+                && asked.eyes.see(&event)
+                && asked.wants(&event, &question.filter)?
+            {
                 hits.push((asked, event));
             }
         }

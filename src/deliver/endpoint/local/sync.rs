@@ -155,7 +155,7 @@ impl Question<'_> {
                 stretch.limited = true;
                 break;
             }
-            if !is_wanted || !asked.eyes.see(&event) || !filter.lets_through(&event) {
+            if !is_wanted || !asked.eyes.see(&event) || !asked.wants(&event, filter)? {
                 if looked_at >= PAGE_LOOKED_AT {
                     stretch.limited = true;
                     break;

@@ -203,3 +203,50 @@ async fn what_belongs_to_an_event_is_asked_for_up_to_a_place() {
     let none = get(&stage.world, &stage.bob, &threads).await;
     assert_eq!(none["chunk"], json!([]));
 }
+
+#[tokio::test]
+async fn events_are_chosen_by_what_belongs_to_them() {
+    let stage = Stage::new().await;
+    let room = stage.party().await;
+    let mut ids = Vec::new();
+    for text in ["alone", "discussed", "liked"] {
+        ids.push(stage.say(&stage.ada, &room, text).await);
+    }
+    let reply = json!({"body": "hm", "m.relates_to": related("m.thread", &ids[1])});
+    let reply = stage.send(&stage.bob, &room, "m.room.message", reply).await;
+    let mut like = related("m.annotation", &ids[2]);
+    like["key"] = json!("+");
+    let like = json!({ "m.relates_to": like });
+    stage.send(&stage.cleo, &room, "m.reaction", like).await;
+    let chosen = async |filter: Value| {
+        let filter = encoded(&filter.to_string());
+        let path = format!("/rooms/{room}/messages?dir=f&filter={filter}");
+        let page = get(&stage.world, &stage.ada, &path).await;
+        let texts = texts(&page["chunk"]).into_iter().map(str::to_owned);
+        texts.collect::<Vec<String>>()
+    };
+
+    let (bob, cleo) = (&stage.bob.id, &stage.cleo.id);
+    for (filter, expected) in [
+        (
+            json!({"related_by_rel_types": ["m.thread"]}),
+            vec!["discussed"],
+        ),
+        (
+            json!({"related_by_rel_types": ["m.thread", "m.annotation"]}),
+            vec!["discussed", "liked"],
+        ),
+        (json!({"related_by_senders": [cleo]}), vec!["liked"]),
+        (
+            json!({"related_by_senders": [bob], "related_by_rel_types": ["m.annotation"]}),
+            vec![],
+        ),
+        (json!({"related_by_senders": []}), vec![]),
+    ] {
+        assert_eq!(chosen(filter.clone()).await, expected, "{filter}");
+    }
+    let path = format!("/rooms/{room}/redact/{reply}/r");
+    put(&stage.world, &stage.bob, &path, json!({})).await;
+    let none = chosen(json!({"related_by_rel_types": ["m.thread"]})).await;
+    assert_eq!(none, Vec::<String>::new());
+}
