@@ -135,6 +135,14 @@ class Client:
     def ask(self, method, path, body=None):
         return json.loads(self.bytes(method, path, body))
 
+    def ask_again(self, method, path, body):
+        """Asks until there is an answer, for what is done once however often it is asked."""
+        for _ in range(10):
+            with contextlib.suppress(TimeoutError):
+                return self.ask(method, path, body)
+            self.connection.close()
+        sys.exit(f"{method} {path.split('?')[0]}: no answer")
+
     def read_back(self, room):
         """Events of a room to its beginning in pages of 100."""
         events, place = 0, ""
@@ -213,7 +221,7 @@ def measure_room(options):
             room = client.ask("POST", "/createRoom", {"preset": "private_chat"})["room_id"]
             for number in range(1, options.room + 1):
                 body = {"msgtype": "m.text", "body": text(number)}
-                client.ask("PUT", f"/rooms/{urllib.parse.quote(room)}/send/m.room.message/{number}", body)
+                client.ask_again("PUT", f"/rooms/{urllib.parse.quote(room)}/send/m.room.message/{number}", body)
             before, began = cpu(process), now()
             events = client.read_back(room)
             theirs, theirs_wall = cpu(process) - before, now() - began
