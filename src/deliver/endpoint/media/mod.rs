@@ -212,11 +212,15 @@ fn legacy_thumbnail(endpoint: Arc<Endpoint>, call: Call) -> Later {
     }
 }
 
-/// The size that a request asks for.
+/// The size that a request asks for. A side that is no number is as large as there is: Hydrogen asks for `NaN` by `NaN`
+/// of a picture whose event names no size, and ours do not.
 fn size(call: &Call) -> Result<Size, MatrixError> {
     let side = |name| {
         let missing = || MatrixError::new(Code::MissingParam, "`width` and `height` are needed");
-        call.number(name)?.ok_or_else(missing)
+        let side = call
+            .param(name)
+            .map(|side| side.parse().unwrap_or(u64::MAX));
+        side.ok_or_else(missing)
     };
     let is_cropped = match call.param("method") {
         None | Some("scale") => false,

@@ -249,12 +249,14 @@ async fn a_picture_has_a_thumbnail() {
     let file = attach(&world, "a.png", "image/png", png.get_ref());
 
     let reply = thumbnail(&world, &file, "width=800&height=600&method=scale").await;
+    let of_no_size = thumbnail(&world, &file, "width=NaN&height=NaN&method=scale").await;
     let without = thumbnail(&world, &file, "width=800").await;
     let unknown = thumbnail(&world, &file, "width=8&height=8&method=stretch").await;
 
     assert_eq!(reply.status, 200);
     assert_eq!(header(&reply, "content-type"), "image/jpeg");
     assert_eq!(header(&reply, "x-content-type-options"), "nosniff");
+    assert_eq!(of_no_size.body, reply.body);
     assert_eq!(without.refusal(), (400, "M_MISSING_PARAM"));
     assert_eq!(unknown.refusal(), (400, "M_INVALID_PARAM"));
 }
