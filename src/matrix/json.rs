@@ -27,6 +27,7 @@ pub struct ClientEvent<'a> {
     now: Option<i64>,
     transaction_id: Option<&'a str>,
     replaced_by: Option<&'a Event>,
+    has_user_id: bool,
 }
 
 impl<'a> ClientEvent<'a> {
@@ -39,6 +40,7 @@ impl<'a> ClientEvent<'a> {
             now: None,
             transaction_id: None,
             replaced_by: None,
+            has_user_id: false,
         }
     }
 
@@ -69,6 +71,15 @@ impl<'a> ClientEvent<'a> {
         }
     }
 
+    /// With its sender once more, as `user_id`: so the first version of the API called it, and Synapse still does.
+    #[must_use]
+    pub fn with_user_id(self) -> Self {
+        Self {
+            has_user_id: true,
+            ..self
+        }
+    }
+
     /// Its JSON.
     pub fn to_json(&self) -> String {
         // Maps with text keys and no failing writer: there is nothing that could go wrong.
@@ -83,6 +94,9 @@ impl Serialize for ClientEvent<'_> {
         map.serialize_entry("event_id", &self.room.event_id(&event.key))?;
         map.serialize_entry("type", event.event_type)?;
         map.serialize_entry("sender", event.sender.as_str())?;
+        if self.has_user_id {
+            map.serialize_entry("user_id", event.sender.as_str())?;
+        }
         map.serialize_entry("origin_server_ts", &event.origin_server_ts)?;
         map.serialize_entry("content", &event.content)?;
         if let Some(state_key) = &event.state_key {
@@ -205,6 +219,16 @@ mod tests {
         assert_eq!(inside, expected);
         expected["room_id"] = "!room:example.org".into();
         assert_eq!(alone, expected);
+    }
+
+    #[test]
+    fn a_sender_is_named_twice_where_asked_for() {
+        let event = event(1, 1_000);
+
+        let shown = json(&ClientEvent::new(&event, &room(), Form::Alone).with_user_id());
+
+        assert_eq!(shown["user_id"], "@ada:example.org");
+        assert_eq!(shown["user_id"], shown["sender"]);
     }
 
     #[test]

@@ -270,17 +270,33 @@ fn context(endpoint: &Endpoint, call: &Call) -> Answer {
     endpoint.in_room(call, |view, now| {
         let around = view.context(call.segment("event"), limit / 2, limit - limit / 2, &filter)?;
         let state = view.state()?;
-        let all = around.before.iter().chain(&around.after).chain([&around.event]);
+        let all = around
+            .before
+            .iter()
+            .chain(&around.after)
+            .chain([&around.event]);
         let state = if filter.lazy_load_members {
-            let mut shown: Vec<Event> =
-                state.iter().filter(|event| event.event_type != MEMBER).cloned().collect();
+            let mut shown: Vec<Event> = state
+                .iter()
+                .filter(|event| event.event_type != MEMBER)
+                .cloned()
+                .collect();
             shown.extend(view.members_of(&state, all.map(|placed| &placed.event)));
             shown
         } else {
             state
         };
         let list = |placed: &[Placed]| -> Vec<Box<RawValue>> {
-            placed.iter().map(|placed| view.client_json(placed, Form::Alone, now)).collect()
+            placed
+                .iter()
+                .map(|placed| view.client_json(placed, Form::Alone, now))
+                .collect()
+        };
+        // By its `user_id` Hydrogen finds who wrote what a message answers; without it, it shows no answered message.
+        let shown = |event| {
+            raw(&ClientEvent::new(event, &view.room.id, Form::Alone)
+                .aged(now)
+                .with_user_id())
         };
         json(&json!({
             "start": around.start.to_string(),
@@ -288,7 +304,7 @@ fn context(endpoint: &Endpoint, call: &Call) -> Answer {
             "event": view.client_json(&around.event, Form::Alone, now),
             "events_before": list(&around.before),
             "events_after": list(&around.after),
-            "state": state.iter().map(|event| view.state_json(event, Form::Alone, now)).collect::<Vec<_>>(),
+            "state": state.iter().map(shown).collect::<Vec<_>>(),
         }))
     })
 }
@@ -507,8 +523,10 @@ fn joined_members(endpoint: &Endpoint, call: &Call) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
     use serde_json::json;
 
+    use super::MEMBER;
     use crate::deliver::endpoint::testing::ADA;
     use crate::deliver::endpoint::testing::ANN;
     use crate::deliver::endpoint::testing::World;
@@ -527,6 +545,32 @@ mod tests {
             assert_eq!(empty["chunk"], json!([]), "{dir}");
             assert_eq!(empty.get("end"), None, "{dir}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_state_around_an_event_names_its_senders_as_hydrogen_looks_for_them() {
+        let world = World::new();
+        let room = world.room(ANN);
+        let page = world
+            .get(&format!("/rooms/{room}/messages?dir=b"))
+            .await
+            .ok();
+        let event = &page["chunk"][0];
+
+        let path = format!(
+            "/rooms/{room}/context/{}",
+            event["event_id"].as_str().unwrap()
+        );
+        let around = world.get(&format!("{path}?limit=0")).await.ok();
+
+        assert_eq!(around["event"]["event_id"], event["event_id"]);
+        assert_eq!(around["event"].get("user_id"), None);
+        let state = around["state"].as_array().unwrap();
+        let is_sender = |member: &&Value| {
+            member["type"] == MEMBER && member["user_id"] == around["event"]["sender"]
+        };
+        let member = state.iter().find(is_sender).unwrap();
+        assert_eq!(member["state_key"], event["sender"]);
     }
 
     #[tokio::test]
