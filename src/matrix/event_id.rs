@@ -74,6 +74,17 @@ impl EventKind {
         Self::Local,
         Self::Failure,
     ];
+
+    /// Whether a timeline shows it in a place of its own, not at the event that it is about. Of the others a client that
+    /// does not hold that event has nowhere to go to.
+    pub fn stands_alone(self) -> bool {
+        match self {
+            Self::Part | Self::Announcement | Self::State | Self::Local | Self::Failure => true,
+            Self::Reaction | Self::Edit | Self::Unsend | Self::TapbackRemoval | Self::Deletion => {
+                false
+            }
+        }
+    }
 }
 
 /// How often a message was restored after its deletion, or moved: 0 to 15. The sixteenth time shows the fifteenth's ids

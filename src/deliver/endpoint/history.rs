@@ -417,7 +417,8 @@ pub(super) fn time(call: &Call) -> Result<(i64, Direction), MatrixError> {
     Ok((i64::try_from(millis).unwrap_or(i64::MAX), direction))
 }
 
-/// `GET /_matrix/client/v1/rooms/{room}/timestamp_to_event`.
+/// `GET /_matrix/client/v1/rooms/{room}/timestamp_to_event`: the nearest that stands alone. Element goes to what is
+/// answered, and cannot go to a reaction.
 fn at_time(endpoint: &Endpoint, call: &Call) -> Answer {
     let (millis, direction) = time(call)?;
     endpoint.in_room(call, |view, _now| {
@@ -435,7 +436,7 @@ fn at_time(endpoint: &Endpoint, call: &Call) -> Answer {
                 Direction::Forward => placed.event.origin_server_ts >= millis,
                 Direction::Backward => placed.event.origin_server_ts <= millis,
             };
-            if is_right {
+            if is_right && placed.event.key.kind.stands_alone() {
                 return json(&json!({
                     "event_id": view.room.id.event_id(&placed.event.key),
                     "origin_server_ts": placed.event.origin_server_ts,
@@ -530,6 +531,11 @@ mod tests {
     use crate::deliver::endpoint::testing::ADA;
     use crate::deliver::endpoint::testing::ANN;
     use crate::deliver::endpoint::testing::World;
+    use crate::deliver::endpoint::testing::at;
+    use crate::deliver::endpoint::testing::into;
+    use crate::deliver::endpoint::testing::loved;
+    use crate::deliver::endpoint::testing::said;
+    use crate::store::Page;
 
     #[tokio::test]
     async fn only_an_empty_page_has_no_token_behind_it() {
@@ -571,6 +577,29 @@ mod tests {
         };
         let member = state.iter().find(is_sender).unwrap();
         assert_eq!(member["state_key"], event["sender"]);
+    }
+
+    #[tokio::test]
+    async fn a_time_leads_to_a_message_and_not_to_a_tapback() {
+        let world = World::new();
+        world.add(Page {
+            messages: vec![said(ANN, 20, None, "x"), into(ANN, loved(21, 20))],
+            ..Page::default()
+        });
+        let path = format!(
+            "/_matrix/client/v1/rooms/{}/timestamp_to_event",
+            world.room(ANN)
+        );
+        let ask = async |dir| {
+            let ts = at(21).unix_millis();
+            world.get(&format!("{path}?ts={ts}&dir={dir}")).await
+        };
+
+        let before = ask("b").await.ok();
+        let after = ask("f").await;
+
+        assert_eq!(before["origin_server_ts"], at(20).unix_millis());
+        assert_eq!(after.refusal(), (404, "M_NOT_FOUND"));
     }
 
     #[tokio::test]

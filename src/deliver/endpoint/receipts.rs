@@ -218,6 +218,20 @@ impl View<'_> {
         Ok(last.filter(|event| event.key.kind != EventKind::State))
     }
 
+    /// The last event that stands alone, up to a position: Element cannot go to a mark on a reaction.
+    fn last_alone_until(&self, read: ReadPosition) -> Result<Option<Event>, StoreError> {
+        let ReadPosition { time, row, .. } = read;
+        let n = u16::MAX;
+        let behind = Between::behind(Place { time, row, n });
+        for placed in self.walk(Some(behind), Direction::Backward)? {
+            let event = placed?.event;
+            if event.key.kind.stands_alone() {
+                return Ok(Some(event).filter(|event| event.key.kind != EventKind::State));
+            }
+        }
+        Ok(None)
+    }
+
     /// What a block says of reading, with the entries of the change log that are about the room.
     pub(super) fn reading(
         &self,
@@ -230,7 +244,7 @@ impl View<'_> {
         let mut receipts = Vec::new();
         let id = |event: &Event| self.room.id.event_id(&event.key);
         let read = self.read();
-        let mut read_id = None;
+        let (mut read_id, mut marked_id) = (None, None);
         if let Some(read) = read {
             let end = delta.timeline.last();
             // Late events stand at the bottom of running clients: the receipt goes there with them (D20).
@@ -238,9 +252,16 @@ impl View<'_> {
                 let Place { time, row, .. } = end.at.place;
                 unread == 0 && (delta.late > 0 || (time, row) <= (read.time, read.row))
             };
-            read_id = match end.filter(is_end) {
+            let end = end.filter(is_end);
+            read_id = match end {
                 Some(end) => Some(id(&end.event)),
                 None => self.last_until(read.time, read.row)?.as_ref().map(id),
+            };
+            let is_alone = |placed: &&Placed| placed.event.key.kind.stands_alone();
+            let marked = end.and_then(|_end| delta.timeline.iter().rfind(is_alone));
+            marked_id = match marked {
+                Some(marked) => Some(id(&marked.event)),
+                None => self.last_alone_until(read)?.as_ref().map(id),
             };
         }
         if let Some(event_id) = &read_id {
@@ -262,7 +283,7 @@ impl View<'_> {
         }
         Ok(Reading {
             receipts,
-            fully_read: self.fully_read(account, read, read_id)?,
+            fully_read: self.fully_read(account, read, marked_id)?,
             unread: if is_muted { 0 } else { unread },
         })
     }
@@ -301,11 +322,11 @@ impl View<'_> {
     pub(super) fn fully_read_now(&self, account: Account) -> Result<Option<String>, StoreError> {
         let read = self.read();
         let last = match read {
-            Some(read) => self.last_until(read.time, read.row)?,
+            Some(read) => self.last_alone_until(read)?,
             None => None,
         };
-        let read_id = last.map(|event| self.room.id.event_id(&event.key));
-        self.fully_read(account, read, read_id)
+        let marked_id = last.map(|event| self.room.id.event_id(&event.key));
+        self.fully_read(account, read, marked_id)
     }
 
     /// What a client said, or the archive if it knows of more.
@@ -313,7 +334,7 @@ impl View<'_> {
         &self,
         account: Account,
         read: Option<ReadPosition>,
-        read_id: Option<String>,
+        marked_id: Option<String>,
     ) -> Result<Option<String>, StoreError> {
         let mut said = None;
         for conversation in &self.room.shown {
@@ -328,7 +349,7 @@ impl View<'_> {
         let known = known.map(|read| (read.time, read.row));
         Ok(match said {
             Some((place, event_id)) if known.is_none_or(|known| known <= place) => Some(event_id),
-            Some(_) | None => read_id,
+            Some(_) | None => marked_id,
         })
     }
 }
@@ -345,4 +366,45 @@ pub(super) fn content<'s>(receipts: impl IntoIterator<Item = &'s Seen>) -> Value
         }
     }
     Value::Object(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::deliver::endpoint::testing::ADA;
+    use crate::deliver::endpoint::testing::ANN;
+    use crate::deliver::endpoint::testing::World;
+    use crate::deliver::endpoint::testing::into;
+    use crate::deliver::endpoint::testing::loved;
+    use crate::deliver::endpoint::testing::said;
+    use crate::store::Page;
+
+    #[tokio::test]
+    async fn what_is_fully_read_is_a_message_though_a_tapback_came_after_it() {
+        let world = World::new();
+        let room = world.room(ANN);
+        world.add(Page {
+            messages: vec![said(ANN, 200, Some(ANN), "x"), into(ANN, loved(201, 200))],
+            ..Page::default()
+        });
+        let page = world
+            .get(&format!("/rooms/{room}/messages?dir=b"))
+            .await
+            .ok();
+        let id = |n: usize| page["chunk"][n]["event_id"].as_str().unwrap();
+        let (tapback, message) = (id(0), id(1));
+
+        let path = format!("/rooms/{room}/receipt/m.read/{tapback}");
+        world.post(&path, json!({})).await.ok();
+
+        let answer = world.get("/sync").await.ok();
+        let block = &answer["rooms"]["join"][&room];
+        let receipt = &block["ephemeral"]["events"][0]["content"];
+        assert!(receipt[tapback]["m.read"][ADA].is_object());
+        let marked = json!({ "event_id": message });
+        assert_eq!(block["account_data"]["events"][0]["content"], marked);
+        let path = format!("/user/{ADA}/rooms/{room}/account_data/m.fully_read");
+        assert_eq!(world.get(&path).await.ok(), marked);
+    }
 }

@@ -45,6 +45,10 @@ use crate::model::conversation::Name;
 use crate::model::message::Author;
 use crate::model::message::Kind;
 use crate::model::message::Message;
+use crate::model::message::Tapback;
+use crate::model::message::TapbackAction;
+use crate::model::message::TapbackKind;
+use crate::model::message::Target;
 use crate::model::message::Times;
 use crate::model::record::MessageRecord;
 use crate::model::record::SourceKind;
@@ -394,6 +398,20 @@ pub(super) fn message(minute: u16, by: Option<&str>, kind: Kind, text: Option<&s
         body: text.map(Body::plain),
         ..Message::new(guid(minute), kind, author)
     }
+}
+
+/// A heart on a message, from another person.
+pub(super) fn loved(number: u16, target: u16) -> Message {
+    let target = Target {
+        guid: guid(target),
+        part: 0,
+    };
+    let tapback = Tapback {
+        action: TapbackAction::Add,
+        kind: TapbackKind::Love,
+        target,
+    };
+    message(number, Some(ANN), Kind::Tapback(tapback), None)
 }
 
 /// A message on its way into a conversation.

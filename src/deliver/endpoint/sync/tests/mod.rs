@@ -25,10 +25,6 @@ use crate::model::conversation::Alias;
 use crate::model::message::Edit;
 use crate::model::message::Kind;
 use crate::model::message::Message;
-use crate::model::message::Tapback;
-use crate::model::message::TapbackAction;
-use crate::model::message::TapbackKind;
-use crate::model::message::Target;
 use crate::model::message::Version;
 use crate::model::record::MessageRecord;
 use crate::net::Method;
@@ -312,20 +308,6 @@ async fn edits_are_never_late() {
     let block = &answer["rooms"]["join"][world.room(ANN)];
     assert_eq!(block["timeline"]["limited"], false);
     assert_eq!(block["timeline"]["events"].as_array().unwrap().len(), 60);
-}
-
-/// A heart on a message, from another person.
-fn loved(number: u16, target: u16) -> Message {
-    let target = Target {
-        guid: guid(target),
-        part: 0,
-    };
-    let tapback = Tapback {
-        action: TapbackAction::Add,
-        kind: TapbackKind::Love,
-        target,
-    };
-    message(number, Some(ANN), Kind::Tapback(tapback), None)
 }
 
 #[tokio::test]
