@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![allow(clippy::panic, reason = "a test stops at the first surprise")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -568,6 +569,28 @@ fn cards_are_people_with_their_addresses() {
         !format!("{cards:?}").contains("Bea"),
         "names do not reach a log"
     );
+}
+
+#[test]
+fn cards_without_an_identifier_are_strangers_in_two_books() {
+    let fixture = Fixture::new(MacOs::V15);
+    for book in ["AddressBook-v22.abcddb", "AddressBook-other.abcddb"] {
+        let path = fixture.folder.path().join(book);
+        write_address_book(&path);
+        let book = Connection::open(&path).unwrap();
+        book.execute_batch("UPDATE ZABCDRECORD SET ZUNIQUEID = NULL, ZLINKID = NULL")
+            .unwrap();
+    }
+    let ids = || {
+        let cards = open(&fixture.path()).contacts().unwrap();
+        cards.into_iter().map(|card| card.id).collect::<Vec<_>>()
+    };
+
+    let first = ids();
+
+    let different: BTreeSet<_> = first.iter().collect();
+    assert_eq!(different.len(), 4, "{first:?}");
+    assert_eq!(ids(), first, "they are the same each time");
 }
 
 #[test]

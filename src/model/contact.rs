@@ -12,7 +12,7 @@ use crate::model::handle::is_mail;
 /// A card of the address book.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Contact {
-    /// The card's identifier (`ZUNIQUEID`); unified cards share one.
+    /// The card's identifier (`ZUNIQUEID`, else one that no other book has); unified cards share one.
     pub id: String,
     /// The name to show; empty where the card has none.
     pub name: String,

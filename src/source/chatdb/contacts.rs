@@ -14,6 +14,8 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use rusqlite::Connection;
+use sha2::Digest;
+use sha2::Sha256;
 
 use crate::base::error::Class;
 use crate::base::error::Explain;
@@ -30,7 +32,7 @@ const PEOPLE: [i64; 2] = [22, 23];
 /// A person's card as an address book holds it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct CardRow {
-    /// `ZUNIQUEID`; unique in its book.
+    /// `ZUNIQUEID`; where a card has none, the key of its row with a mark of its book: rows of two books count from one each.
     pub id: String,
     /// `ZFIRSTNAME`.
     pub first: Option<String>,
@@ -89,12 +91,23 @@ fn read_book(book: &Path) -> Result<Vec<CardRow>, ChatDbError> {
     }
     retried(|| {
         let transaction = connection.unchecked_transaction()?;
-        read_cards(&transaction, &tables)
+        read_cards(&transaction, &tables, &mark(book))
     })
     .map_err(from_sqlite)
 }
 
-fn read_cards(connection: &Connection, tables: &Tables) -> rusqlite::Result<Vec<CardRow>> {
+/// Tells a book from others without telling where it is.
+fn mark(book: &Path) -> String {
+    let digest = Sha256::digest(book.as_os_str().as_encoded_bytes());
+    let digest = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
+    digest.collect()
+}
+
+fn read_cards(
+    connection: &Connection,
+    tables: &Tables,
+    mark: &str,
+) -> rusqlite::Result<Vec<CardRow>> {
     let mut phones = addresses(connection, tables, "zabcdphonenumber", "ZFULLNUMBER")?;
     let mut emails = addresses(connection, tables, "zabcdemailaddress", "ZADDRESS")?;
     let people = people(connection, tables)?;
@@ -120,7 +133,7 @@ fn read_cards(connection: &Connection, tables: &Tables) -> rusqlite::Result<Vec<
         }
         cards.push(CardRow {
             is_owner: row.get(2)?,
-            id: text(row, 3)?.unwrap_or_else(|| key.to_string()),
+            id: text(row, 3)?.unwrap_or_else(|| format!("{key}@{mark}")),
             link: text(row, 4)?,
             first: text(row, 5)?,
             middle: text(row, 6)?,
