@@ -47,6 +47,10 @@ pub const VALUE_BYTES: usize = 16 << 20;
 /// at most [`BLOB_BYTES`] each, and its attachments have some.
 pub const STORED_VALUE_BYTES: usize = 64 << 20;
 
+/// One record of CloudKit, bytes, as it comes: a larger one is not looked into, and not kept. What is stored of one, sealed
+/// and in clear, stays below [`STORED_VALUE_BYTES`] whatever it holds. CloudKit's own limit is 1 MB, files apart.
+pub const CLOUD_RECORD_BYTES: usize = 8 << 20;
+
 /// One chunk of an uploaded file, bytes: with its key it fills pages of 1 MiB.
 pub const UPLOAD_CHUNK_BYTES: usize = 1_044_480;
 

@@ -13,6 +13,7 @@ use sha2::Sha256;
 use crate::apple::zone::RecordError;
 use crate::apple::zone::ZoneKeys;
 use crate::base::ids::RecordName;
+use crate::base::limits::CLOUD_RECORD_BYTES;
 use crate::codec::cloudkit::RecordChange;
 use crate::decode::chatdb::Directory;
 use crate::decode::cloudkit;
@@ -101,6 +102,14 @@ impl Opener {
         bytes: &Bytes,
         opened: &mut Opened,
     ) -> Result<(), StoreError> {
+        if bytes.len() > CLOUD_RECORD_BYTES {
+            let reason = format!(
+                "the record has {} bytes, over the limit of {CLOUD_RECORD_BYTES}",
+                bytes.len()
+            );
+            opened.items.push(closed(bytes, &reason));
+            return Ok(());
+        }
         self.isolated(bytes, opened, |this, opened| {
             this.open_change(bytes, opened)
         })
@@ -234,7 +243,7 @@ fn names_of(chat: &CloudChat) -> Vec<Alias> {
     names
 }
 
-/// A change of which nothing but its name is looked at.
+/// A change of which nothing but its name is looked at. One that is too large is not even kept.
 fn closed(bytes: &Bytes, reason: &str) -> CloudItem {
     let read = catch_unwind(|| RecordChange::read(bytes.clone()));
     let name = read
@@ -245,7 +254,7 @@ fn closed(bytes: &Bytes, reason: &str) -> CloudItem {
         content: CloudContent::Unreadable {
             reason: reason.to_owned(),
         },
-        raw: Some(bytes.to_vec()),
+        raw: (bytes.len() <= CLOUD_RECORD_BYTES).then(|| bytes.to_vec()),
     }
 }
 
@@ -272,12 +281,17 @@ mod tests {
     use super::Opened;
     use super::Opener;
     use crate::base::ids::RecordName;
+    use crate::base::limits::CLOUD_RECORD_BYTES;
+    use crate::codec::cloudkit::Field;
+    use crate::codec::cloudkit::Record;
     use crate::codec::cloudkit::RecordChange;
     use crate::codec::cloudkit::RecordIdentifier;
+    use crate::codec::cloudkit::Value;
     use crate::codec::cloudkit::ZoneIdentifier;
     use crate::decode::chatdb::Directory;
     use crate::model::record::CloudZone;
     use crate::store::cloud::CloudContent;
+    use crate::store::cloud::CloudItem;
 
     fn deleted(name: &str) -> Bytes {
         let zone = ZoneIdentifier::new(CloudZone::Messages.name(), "_user");
@@ -319,5 +333,50 @@ mod tests {
             panic!("it was read")
         };
         assert_eq!(reason, BUG);
+    }
+
+    /// A change with a record that takes so many bytes, about.
+    fn large(name: &str, size: usize) -> Bytes {
+        let zone = ZoneIdentifier::new(CloudZone::Messages.name(), "_user");
+        let identifier = RecordIdentifier::new(name, zone);
+        let value = Value {
+            bytes: Some(vec![7; size].into()),
+            ..Value::default()
+        };
+        RecordChange {
+            identifier: Some(identifier.clone()),
+            record: Some(Record {
+                identifier: Some(identifier),
+                fields: vec![Field::new("field", value)],
+                ..Record::default()
+            }),
+            ..RecordChange::default()
+        }
+        .write()
+    }
+
+    #[test]
+    fn a_record_that_is_too_large_to_be_read_again_is_named_and_not_kept() {
+        let mut opener = Opener::new(CloudZone::Messages, None, Directory::default());
+        let changes = [
+            large("fits", CLOUD_RECORD_BYTES - 1_000),
+            large("large", CLOUD_RECORD_BYTES),
+        ];
+
+        let found = opener.open(&changes).unwrap();
+
+        let kept = |item: &CloudItem| (item.name.as_str().to_owned(), item.raw.is_some());
+        let kept: Vec<_> = found.items.iter().map(kept).collect();
+        assert_eq!(
+            kept,
+            [("fits".to_owned(), true), ("large".to_owned(), false)]
+        );
+        let CloudContent::Unreadable { reason } = &found.items[1].content else {
+            panic!("it was read")
+        };
+        assert!(reason.ends_with("over the limit of 8388608"), "{reason}");
+        let aside = Opener::set_aside(&changes).items;
+        let aside: Vec<_> = aside.iter().map(|item| item.raw.is_some()).collect();
+        assert_eq!(aside, [true, false]);
     }
 }
