@@ -86,13 +86,18 @@ fn gone(number: i64) -> Bytes {
 
 /// An account with one person and so many messages.
 fn account(messages: i64) -> Account {
+    account_in_pages(messages, 20)
+}
+
+/// The same, with so many changes in a page.
+fn account_in_pages(messages: i64, page: usize) -> Account {
     let feeds = BTreeMap::from([
         (CloudZone::Chats, vec![chat("c1", ADA, None, None)]),
         (CloudZone::Messages, (1..=messages).map(there).collect()),
         (CloudZone::Attachments, Vec::new()),
         (CloudZone::RecentlyDeleted, Vec::new()),
     ]);
-    Account::new(feeds, 20)
+    Account::new(feeds, page)
 }
 
 /// Deletes the chat with these messages, as another device does.
@@ -259,26 +264,49 @@ async fn ed_13_a_group_goes_with_all_its_states_and_comes_back_as_one() {
     assert_eq!(marked(&store, 5), [1, 2, 3, 4]);
 }
 
+/// Begins the zones of chats and messages again, once each.
+fn begin_again(account: &Account) {
+    let mut resets = vec![CloudZone::Chats, CloudZone::Messages];
+    account.set_faults(move |zone, _| {
+        let before = resets.len();
+        resets.retain(|it| *it != zone);
+        (resets.len() < before).then_some(Fault::Reset)
+    });
+}
+
 #[tokio::test(start_paused = true)]
 async fn ed_14_what_is_known_of_a_deleted_conversation_does_not_bring_it_back() {
-    let (store, account) = (new_store(), account(4));
-    read(&store, &account).await;
-    delete_all(&account, 4);
-    read(&store, &account).await;
-    let change = store.snapshot().unwrap().last_change().unwrap();
+    // With a page of 20 a record and its deletion are in one, with smaller ones they are not.
+    for page in [20, 3, 1] {
+        let (store, account) = (new_store(), account_in_pages(4, page));
+        read(&store, &account).await;
+        delete_all(&account, 4);
+        read(&store, &account).await;
+        let change = store.snapshot().unwrap().last_change().unwrap();
 
-    let mut has_been = false;
-    account.set_faults(move |zone, _| {
-        let now = zone == CloudZone::Messages && !has_been;
-        has_been |= now;
-        now.then_some(Fault::Reset)
-    });
+        begin_again(&account);
+        read(&store, &account).await;
+
+        assert!(is_gone(&store));
+        assert_eq!(marked(&store, 4), [1, 2, 3, 4]);
+        let after = store.snapshot().unwrap().last_change().unwrap();
+        assert_eq!(after, change, "clients are told of nothing");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ed_14_what_was_restored_comes_back_though_everything_is_told_again() {
+    let (store, account) = (new_store(), account_in_pages(3, 1));
+    read(&store, &account).await;
+    account.push(CloudZone::Messages, vec![gone(2)]);
+    read(&store, &account).await;
+    assert_eq!(marked(&store, 3), [2]);
+
+    account.push(CloudZone::Messages, vec![there(2)]);
+    begin_again(&account);
     read(&store, &account).await;
 
-    assert!(is_gone(&store));
-    assert_eq!(marked(&store, 4), [1, 2, 3, 4]);
-    let after = store.snapshot().unwrap().last_change().unwrap();
-    assert_eq!(after, change, "clients are told of nothing");
+    assert!(marked(&store, 3).is_empty());
 }
 
 #[tokio::test(start_paused = true)]

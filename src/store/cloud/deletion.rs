@@ -11,6 +11,11 @@
 //! when all its messages are (ED-21). What the Mac still has is not deleted. All of it follows from what is there
 //! now, in whatever order it came, and nothing is ever removed: a record that comes back brings back what it stands for, and
 //! a new message brings back its conversation, without the old ones (ED-14).
+//!
+//! A record and its deletion that come in one pass show nothing in between: clients see a pass at its end (D20). After a
+//! zone was begun again the past may be told once more; what it says of records that are held as deleted, as they were then,
+//! is no news. Of one that is held as there and told as deleted and then as there again, clients keep the message, but as
+//! one that was restored.
 
 use redb::ReadableTable;
 

@@ -146,13 +146,17 @@ impl Transaction<'_> {
         let mut state = self.zone_state(page.zone)?;
         let count = page.items.len() as u64;
         let gone = deleted_in_the_end(&page.items);
+        let is_again = page.step == ZoneStep::Stay;
+        let is_begun_again = !is_again && state.resets > 0 && state.complete.is_none();
         for (place, item) in page.items.into_iter().enumerate() {
-            if gone.get(&item.name).is_some_and(|end| place < *end)
-                && self.is_of_the_past(page.zone, &item)?
+            let is_gone_later = gone.get(&item.name).is_some_and(|end| place < *end);
+            if (is_gone_later || is_begun_again)
+                && let Some((id, seen)) = self.told_of_the_past(page.zone, &item)?
+                && (is_gone_later || seen < state.resets)
             {
+                self.note_seen(id, page.zone, state.resets)?;
                 continue;
             }
-            let is_again = page.step == ZoneStep::Stay;
             self.apply_cloud_item(item, page.zone, is_again, (decoder, state.resets))?;
         }
         self.settle_conversations()?;
@@ -303,22 +307,29 @@ impl Transaction<'_> {
         }
     }
 
-    /// Whether a change says what is known of a record that is held as deleted. Before the change that says so once more it
-    /// is the past, told again after the zone was begun again: nothing comes back for a moment (ED-12, ED-14).
-    fn is_of_the_past(&self, zone: CloudZone, item: &CloudItem) -> Result<bool, StoreError> {
+    /// The record that a change names, and when it was seen last, if the change says what is known of it and it is held as
+    /// deleted.
+    ///
+    /// That is the past, told again after the zone was begun again. The change that says that it was deleted may be in the
+    /// same page, in another one, or in none, so nothing comes back for a moment (ED-12, ED-14). A record that was restored
+    /// since has another etag, and one that is told twice was told of as it is now the second time.
+    fn told_of_the_past(
+        &self,
+        zone: CloudZone,
+        item: &CloudItem,
+    ) -> Result<Option<(RowId, u32)>, StoreError> {
+        let record = match &item.content {
+            CloudContent::Message { record, .. }
+            | CloudContent::Chat { record, .. }
+            | CloudContent::File { record, .. } => record,
+            CloudContent::Foreign(_)
+            | CloudContent::MissingKey { .. }
+            | CloudContent::Unreadable { .. }
+            | CloudContent::Deleted => return Ok(None),
+        };
         let held = self.named_record(zone, &item.name)?;
-        Ok(held.is_some_and(|(_, held)| {
-            let is_known = match &item.content {
-                CloudContent::Message { record, .. }
-                | CloudContent::Chat { record, .. }
-                | CloudContent::File { record, .. } => *record == held.record,
-                CloudContent::Foreign(_)
-                | CloudContent::MissingKey { .. }
-                | CloudContent::Unreadable { .. }
-                | CloudContent::Deleted => false,
-            };
-            is_known && held.deleted.is_some()
-        }))
+        let known = held.filter(|(_, held)| held.deleted.is_some() && *record == held.record);
+        Ok(known.map(|(id, held)| (id, held.seen)))
     }
 
     /// The first of some names that leads to a conversation.
