@@ -310,6 +310,50 @@ async fn ed_14_what_was_restored_comes_back_though_everything_is_told_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn ed_17_a_record_that_nothing_opens_any_more_takes_along_what_it_was() {
+    let (store, account) = (new_store(), account(3));
+    read(&store, &account).await;
+    let with = |text: &str| message("m2", &guid(2), WHOM, at(2), text);
+
+    import(&store, session(|_| false));
+    for text in ["other", "and another"] {
+        account.push(CloudZone::Messages, vec![with(text)]);
+        read(&store, &account).await;
+    }
+    assert!(marked(&store, 3).is_empty(), "what it said before stays");
+    account.push(CloudZone::Messages, vec![gone(2)]);
+    read(&store, &account).await;
+    assert_eq!(marked(&store, 3), [2]);
+    // It is opened late: nothing of it is sealed any more, and it stays deleted.
+    import(&store, session(|_| true));
+    read(&store, &account).await;
+
+    assert_eq!(marked(&store, 3), [2]);
+    assert_eq!(line(&export(&store), &guid(2))["text"], "and another");
+    assert_eq!(store.snapshot().unwrap().quarantine().unwrap().len(), 0);
+    account.push(CloudZone::Messages, vec![with("and another")]);
+    read(&store, &account).await;
+    assert!(marked(&store, 3).is_empty(), "a record that comes back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chat_record_that_nothing_opens_any_more_is_deleted_with_its_conversation() {
+    let (store, account) = (new_store(), account(3));
+    read(&store, &account).await;
+    account.push(CloudZone::Messages, (1..=3).map(gone).collect());
+    read(&store, &account).await;
+
+    import(&store, session(|_| false));
+    account.push(CloudZone::Chats, vec![chat("c1", ADA, None, Some("name"))]);
+    read(&store, &account).await;
+    assert!(!is_gone(&store), "its chat record is there");
+    account.push(CloudZone::Chats, vec![deleted(CloudZone::Chats, "c1")]);
+    read(&store, &account).await;
+
+    assert!(is_gone(&store));
+}
+
+#[tokio::test(start_paused = true)]
 async fn ed_14_a_newer_message_brings_a_deleted_conversation_back_without_the_old_ones() {
     let (store, account) = (new_store(), account(4));
     read(&store, &account).await;

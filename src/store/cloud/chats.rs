@@ -48,6 +48,17 @@ impl Transaction<'_> {
         Ok(ids)
     }
 
+    /// The conversations of which a chat record was a state before it could not be opened any more.
+    pub(super) fn conversations_of_state(&self, id: RowId) -> Result<Vec<RowId>, StoreError> {
+        let failed = |error| StoreError::from_redb("reading", error);
+        let mut found = Vec::new();
+        for entry in self.tables.chat_states.iter().map_err(failed)? {
+            let (conversation, state) = entry.map_err(failed)?.0.value();
+            found.extend((state == id.0).then_some(RowId(conversation)));
+        }
+        Ok(found)
+    }
+
     /// Two conversations are one: the chat records of the younger one are the older one's.
     pub(in crate::store) fn unite_states(
         &mut self,

@@ -21,6 +21,7 @@ use redb::ReadableTable;
 
 use crate::base::ids::RowId;
 use crate::base::time::AppleTime;
+use crate::model::record::CloudZone;
 use crate::model::record::SourceKind;
 use crate::store::cloud::DELETED;
 use crate::store::cloud::THERE;
@@ -42,7 +43,8 @@ use crate::store::value::Tombstone;
 const NEWEST: usize = 3;
 
 impl Transaction<'_> {
-    /// A record was deleted. One that was never seen is remembered by its name: that is no GUID (ED-17).
+    /// A record was deleted, and so is what it was before it could not be opened any more. One that was never seen is
+    /// remembered by its name: that is no GUID (ED-17).
     pub(super) fn apply_cloud_deletion(
         &mut self,
         filing: &Filing<'_>,
@@ -62,7 +64,7 @@ impl Transaction<'_> {
             self.name_record(filing.zone, filing.name, id);
             return self.put_cloud_record(id, number, &record);
         };
-        let became = held.became;
+        let (became, before) = (held.became, held.shown_before());
         let deleted = StoredCloudRecord {
             deleted: Some(self.now),
             seen: filing.seen,
@@ -76,11 +78,18 @@ impl Transaction<'_> {
                 self.doubtful.insert(conversation);
                 Ok(())
             }
-            Became::Nothing
-            | Became::Attachment(_)
-            | Became::MissingKey
-            | Became::Unreadable
-            | Became::Foreign => Ok(()),
+            Became::MissingKey | Became::Unreadable | Became::Foreign => {
+                if filing.zone == CloudZone::Chats {
+                    let conversations = self.conversations_of_state(id)?;
+                    self.doubtful.extend(conversations);
+                }
+                let Some(before) = before else { return Ok(()) };
+                let shown = self.cloud_record(before, number)?;
+                shown.map_or(Ok(()), |shown| {
+                    self.apply_cloud_deletion(filing, Some((before, shown)))
+                })
+            }
+            Became::Nothing | Became::Attachment(_) => Ok(()),
         }
     }
 

@@ -148,7 +148,11 @@ impl Transaction<'_> {
         reasons: Vec<String>,
     ) -> Result<RowId, StoreError> {
         let number = shelf(filing.zone);
-        let before = filing.held.as_ref().map(|(id, _)| *id);
+        // For one that could not be opened lately: the record of what it was before that.
+        let before = filing
+            .held
+            .as_ref()
+            .map(|(id, held)| held.shown_before().unwrap_or(*id));
         let mut stored = StoredCloudRecord {
             decoder: filing.decoder,
             became,
@@ -182,8 +186,14 @@ impl Transaction<'_> {
             | Became::Unreadable
             | Became::Foreign => match &filing.held {
                 // What it was before it could not be read any more stays.
-                Some((_, held)) if held.is_shown() => self.new_row(),
-                Some((id, _)) => *id,
+                Some((before, held)) if held.is_shown() => {
+                    stored.others = vec![*before];
+                    self.new_row()
+                }
+                Some((id, held)) => {
+                    stored.others.extend(held.shown_before());
+                    *id
+                }
                 None => self.new_row(),
             },
         };
@@ -268,6 +278,12 @@ impl Transaction<'_> {
 }
 
 impl StoredCloudRecord {
+    /// Of one that cannot be opened or read any more, the record of what it was before that.
+    pub(super) fn shown_before(&self) -> Option<RowId> {
+        let is_closed = self.is_closed();
+        self.others.first().copied().filter(|_| is_closed)
+    }
+
     /// Whether it stands with something that people see.
     fn is_shown(&self) -> bool {
         matches!(self.became, Became::Message(_) | Became::Attachment(_))

@@ -31,7 +31,8 @@ pub struct StoredCloudRecord {
     /// How often its zone had begun again when it came last: less than the zone says means that it was not seen again
     /// since (D30).
     pub seen: u32,
-    /// Other records, by their ids, that are the same message or file of the same shelf. Usually none.
+    /// Other records, by their ids, that are the same message or file of the same shelf. Usually none. Of one that cannot
+    /// be opened or read any more, the record of what it was before that.
     pub others: Vec<RowId>,
     /// The change as it came, as long as something of it stays sealed or cannot be read.
     pub raw: Option<Opaque>,
