@@ -17,6 +17,7 @@ use std::sync::Arc;
 use footbridge::base::ids::ChangeNumber;
 use footbridge::base::ids::ConversationKey;
 use footbridge::base::ids::Guid;
+use footbridge::base::ids::RecordName;
 use footbridge::base::ids::RowId;
 use footbridge::base::time::AppleTime;
 use footbridge::model::change::Cursor;
@@ -32,6 +33,8 @@ use footbridge::model::message::Edit;
 use footbridge::model::message::Kind;
 use footbridge::model::message::Message;
 use footbridge::model::message::Version;
+use footbridge::model::record::CloudRecord;
+use footbridge::model::record::CloudZone;
 use footbridge::model::record::MessageRecord;
 use footbridge::model::record::SourceKind;
 use footbridge::store::Absent;
@@ -48,6 +51,10 @@ use footbridge::store::account::Account;
 use footbridge::store::account::KeyKind;
 use footbridge::store::account::NewReceipt;
 use footbridge::store::account::SentKey;
+use footbridge::store::cloud::CloudContent;
+use footbridge::store::cloud::CloudItem;
+use footbridge::store::cloud::CloudPage;
+use footbridge::store::cloud::ZoneStep;
 use footbridge::store::value::ChangeKind;
 use footbridge::store::value::Device;
 use footbridge::store::value::MarkKind;
@@ -111,7 +118,7 @@ fn deleted(number: u8, minute: i64) -> Message {
     message
 }
 
-/// A page with messages of one chat.
+/// A page with messages of one chat, as a Mac has them.
 fn page(chat: u8, messages: Vec<Message>) -> Page {
     let conversation = Conversation {
         key: ConversationKey::group(&format!("chat{chat}")),
@@ -145,6 +152,49 @@ fn page(chat: u8, messages: Vec<Message>) -> Page {
     }
 }
 
+/// The same, as a source has them.
+fn page_of(source: SourceKind, chat: u8, messages: Vec<Message>) -> Page {
+    if source == SourceKind::ChatDb {
+        return page(chat, messages);
+    }
+    let zone = CloudZone::Messages;
+    let item = |message: Message| {
+        let name = format!("record of {}", message.guid);
+        let placement = Placement {
+            candidates: vec![alias(chat)],
+            ..Placement::default()
+        };
+        let prepared = Preparer::default().prepare_alone(message, placement);
+        CloudItem {
+            name: RecordName::parse(&name).unwrap(),
+            content: CloudContent::Message {
+                prepared: Box::new(prepared.unwrap()),
+                record: CloudRecord {
+                    zone: zone.name().to_owned(),
+                    name,
+                    ..CloudRecord::default()
+                },
+            },
+            raw: None,
+        }
+    };
+    Page {
+        cloud: Some(CloudPage {
+            zone,
+            items: messages.into_iter().map(item).collect(),
+            step: ZoneStep::Forward(None),
+        }),
+        ..page(chat, Vec::new())
+    }
+}
+
+fn part_of(source: SourceKind, chat: u8, messages: Vec<Message>) -> Page {
+    Page {
+        unfinished: true,
+        ..page_of(source, chat, messages)
+    }
+}
+
 fn part(chat: u8, messages: Vec<Message>) -> Page {
     Page {
         unfinished: true,
@@ -166,10 +216,28 @@ fn new_store() -> Store {
 
 /// Stores a page in a transaction of its own.
 fn apply(store: &Store, page: Page) {
-    let source = SourceKind::ChatDb;
+    apply_from(store, page, SourceKind::ChatDb);
+}
+
+fn apply_from(store: &Store, page: Page, source: SourceKind) {
     let stored: Result<_, StoreError> = store.write(|tx| tx.apply(page, source, 1));
     stored.unwrap();
     assert_sound(&store.snapshot().unwrap());
+}
+
+/// The numbers of messages, of the first 20, that clients see.
+fn seen(store: &Store) -> Vec<u8> {
+    let snapshot = store.snapshot().unwrap();
+    let places = snapshot.places().unwrap();
+    let is_seen = |number: &u8| {
+        let rows = snapshot.messages_with(&guid_of(*number)).unwrap();
+        rows.first().is_some_and(|row| {
+            let stored = snapshot.message(*row).unwrap();
+            let head = snapshot.head(stored.conversation.unwrap()).unwrap();
+            places.place_in(&head, stored.came()).is_some()
+        })
+    };
+    (1..=20).filter(is_seen).collect()
 }
 
 fn held(snapshot: &Snapshot, number: u8) -> (RowId, StoredMessage) {
@@ -637,4 +705,111 @@ fn a_guid_that_is_no_uuid_is_found_by_its_key() {
         .messages_with_key(hash[..16].try_into().unwrap());
 
     assert_eq!(found.unwrap().len(), 1);
+}
+
+/// Two sources that are read for the first time side by side, the first one ending first, with a crash after each commit.
+fn side_by_side([first, last]: [SourceKind; 2]) -> Vec<Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("archive.redb");
+    let open = |absent| Store::open(&path, absent, Arc::new(CLOCK)).unwrap();
+    let pages = [
+        (first, part_of(first, 1, vec![message(1)])),
+        (last, part_of(last, 1, vec![message(2)])),
+        (last, part_of(last, 2, vec![message(3)])),
+        (first, part_of(first, 3, vec![message(4)])),
+        (last, part_of(last, 3, vec![message(5)])),
+        (first, end()),
+        (first, page_of(first, 2, vec![message(6)])),
+        (last, part_of(last, 2, vec![message(7)])),
+        (last, end()),
+        (last, page_of(last, 4, vec![message(8)])),
+    ];
+    drop(open(Absent::Create));
+    let step = |(source, page)| {
+        let store = open(Absent::Refuse);
+        let since = latest(&store);
+        let before = seen(&store);
+        apply_from(&store, page, source);
+        let after = seen(&store);
+        let new: usize = news(&store, since)
+            .rooms
+            .values()
+            .flatten()
+            .filter(|(_, entry)| entry.kind == ChangeKind::Message)
+            .count();
+        assert_eq!(new, after.len() - before.len(), "who follows hears of it");
+        after
+    };
+    pages.into_iter().map(step).collect()
+}
+
+#[test]
+fn the_end_of_one_source_shows_nothing_of_the_others_first_pass() {
+    let (mac, cloud) = (SourceKind::ChatDb, SourceKind::CloudKit);
+
+    let seen = [[mac, cloud], [cloud, mac]].map(side_by_side);
+
+    let nothing = vec![Vec::new(); 5];
+    let then = [
+        vec![1, 4],
+        vec![1, 4, 6],
+        vec![1, 4, 6],
+        vec![1, 2, 3, 4, 5, 6, 7],
+        vec![1, 2, 3, 4, 5, 6, 7, 8],
+    ];
+    let expected: Vec<Vec<u8>> = nothing.into_iter().chain(then).collect();
+    assert_eq!(seen, [expected.clone(), expected]);
+}
+
+#[test]
+fn a_conversation_that_only_an_unfinished_pass_knows_is_not_published() {
+    let store = new_store();
+    let cloud = SourceKind::CloudKit;
+    apply(&store, part(1, vec![message(1)]));
+    apply_from(&store, part_of(cloud, 2, vec![message(2)]), cloud);
+    apply(&store, part(1, vec![message(3)]));
+
+    apply(&store, end());
+
+    let snapshot = store.snapshot().unwrap();
+    let published = [1, 2].map(|chat| {
+        let head = snapshot.head(conversation(&snapshot, chat)).unwrap();
+        head.published.is_some()
+    });
+    assert_eq!(published, [true, false]);
+}
+
+#[test]
+fn what_icloud_hides_and_the_mac_has_comes_with_the_mac() {
+    let store = new_store();
+    let cloud = SourceKind::CloudKit;
+    let from_cloud = |numbers: &[u8]| {
+        let messages = numbers.iter().copied().map(message).collect();
+        apply_from(&store, part_of(cloud, 1, messages), cloud);
+    };
+    from_cloud(&[1, 2]);
+    apply(&store, part(1, vec![message(1)]));
+    from_cloud(&[3]);
+    let before = seen(&store);
+
+    apply(&store, end());
+    let with_the_mac = seen(&store);
+    apply(&store, page(1, vec![message(3)]));
+
+    let after = seen(&store);
+    assert_eq!([before, with_the_mac, after], [vec![], vec![1], vec![1, 3]]);
+}
+
+#[test]
+fn what_was_read_is_seen_once_the_session_is_forgotten() {
+    let store = new_store();
+    let cloud = SourceKind::CloudKit;
+    apply_from(&store, part_of(cloud, 1, vec![message(1)]), cloud);
+    let before = seen(&store);
+
+    let forgotten: Result<_, StoreError> = store.write(|tx| tx.forget_cloud_account());
+    forgotten.unwrap();
+
+    assert_eq!((before, seen(&store)), (vec![], vec![1]));
+    assert_sound(&store.snapshot().unwrap());
 }

@@ -329,7 +329,7 @@ impl Transaction<'_> {
             new.marks.sort_by_key(|mark| mark.at);
         }
         let is_back = old.message.times.deleted.is_some() && new.message.times.deleted.is_none();
-        new.came = if is_back || is_moved {
+        new.came = if is_back || is_moved || self.is_taken_over(old, &new)? {
             Some(coming)
         } else {
             old.came
@@ -434,6 +434,23 @@ impl Transaction<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The messages of a conversation that the tables hold, by time.
+    pub(super) fn messages_of(&self, conversation: RowId) -> Result<Vec<RowId>, StoreError> {
+        use redb::ReadableTable;
+
+        let failed = |error| StoreError::from_redb("reading", error);
+        let rows =
+            (conversation.0, i64::MIN, 0, 0)..=(conversation.0, i64::MAX, u64::MAX, u16::MAX);
+        let mut messages = Vec::new();
+        for entry in self.tables.timeline.range(rows).map_err(failed)? {
+            let (_, _, row, n) = entry.map_err(failed)?.0.value();
+            if n == 0 {
+                messages.push(RowId(row));
+            }
+        }
+        Ok(messages)
     }
 
     /// The times of the first and the last message of a conversation.

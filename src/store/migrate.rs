@@ -12,6 +12,7 @@ use crate::base::ids::Guid;
 use crate::base::ids::RowId;
 use crate::base::time::AppleTime;
 use crate::model::change::Cursor;
+use crate::model::record::SourceKind;
 use crate::store::db::begin_write;
 use crate::store::db::random_bytes;
 use crate::store::error::StoreError;
@@ -141,7 +142,7 @@ fn from_first(transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
         is_interrupted |= cursor.scanned.is_some();
     }
     if is_interrupted {
-        transaction.pass = PassStep::GoesOn;
+        transaction.pass = Some(PassStep::GoesOn(SourceKind::ChatDb));
         transaction.first_change = ChangeNumber(1);
     }
     for (row, mut head) in counted_heads(transaction)? {

@@ -95,8 +95,8 @@ pub(super) const FAILURES: Rows<(u8, u64)> = TableDefinition::new("failures");
 /// Everything that happened, by change number. Trimmed from its beginning (D7).
 pub(super) const CHANGES: Rows<u64> = TableDefinition::new("changes");
 
-/// Passes of several commits by the change at which they began, and the change at which what they brought became
-/// visible; 0 while they last. Written with the pass's first and last commit.
+/// Stretches of changes that passes of several commits brought, by the first change of each: the change as of which they
+/// are visible, or whose pass lasts. Written with the first commit of a stretch, and with the pass's last one.
 pub(super) const PASSES: Numbers<u64> = TableDefinition::new("passes");
 
 /// The texts of GUIDs that are no UUIDs, by their GUID keys. Values are raw text.

@@ -35,6 +35,7 @@ use crate::store::guid::GuidKey;
 use crate::store::guid::ids_of;
 use crate::store::index::write_index;
 use crate::store::publication::PassStep;
+use crate::store::publication::Places;
 use crate::store::search::IndexBlock;
 use crate::store::search::TermKey;
 use crate::store::tables;
@@ -220,8 +221,10 @@ pub struct Transaction<'tx> {
     pub(super) tally: Tally,
     /// The time of the message that arrived last, once it is known.
     pub(super) last_time: Option<AppleTime>,
-    /// How this transaction ends, or goes on with, a pass.
-    pub(super) pass: PassStep,
+    /// How this transaction ends, or goes on with, a pass; `None` for one that is of no pass: it may be a client's.
+    pub(super) pass: Option<PassStep>,
+    /// What passes hide, once that was asked: up to this transaction.
+    pub(super) places: Option<Places>,
     /// The first change of this transaction.
     pub(super) first_change: ChangeNumber,
     next_row: u64,
@@ -256,7 +259,8 @@ impl<'tx> Transaction<'tx> {
             index: IndexBlock::default(),
             tally: Tally::default(),
             last_time: None,
-            pass: PassStep::None,
+            pass: None,
+            places: None,
             first_change: ChangeNumber(next_change),
             next_row,
             next_change,

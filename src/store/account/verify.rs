@@ -26,22 +26,17 @@ use crate::store::value::User;
 use crate::store::verify::Verification;
 
 impl Verification<'_> {
-    /// Passes follow each other; only the last one may last.
+    /// What passes brought begins and ends with changes that were made.
     pub(in crate::store) fn passes(&mut self) -> Result<(), StoreError> {
-        let mut before = 0;
-        for entry in self.snapshot.tables.passes()?.iter().map_err(reading)? {
-            let (start, end) = entry.map_err(reading)?;
-            let (start, end) = (start.value(), end.value());
-            let end = if end == 0 { u64::MAX } else { end };
-            let is_known = start < self.next_change && (end == u64::MAX || end < self.next_change);
-            if start <= before || end < start || !is_known {
+        for (start, end) in self.snapshot.places()?.bounds() {
+            let is_known = start < end && end.0 <= self.next_change;
+            if !is_known {
                 self.find(
                     "passes",
-                    start,
-                    "overlaps another, or ends before it begins",
+                    start.0,
+                    "ends before it begins, or was never made",
                 );
             }
-            before = end;
         }
         Ok(())
     }

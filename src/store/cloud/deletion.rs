@@ -214,16 +214,7 @@ impl Transaction<'_> {
 
     /// Whether a conversation has messages, and all of them are deleted.
     fn are_all_deleted(&mut self, conversation: RowId) -> Result<bool, StoreError> {
-        let failed = |error| StoreError::from_redb("reading", error);
-        let rows =
-            (conversation.0, i64::MIN, 0, 0)..=(conversation.0, i64::MAX, u64::MAX, u16::MAX);
-        let mut all = Vec::new();
-        for entry in self.tables.timeline.range(rows).map_err(failed)? {
-            let (_, _, row, n) = entry.map_err(failed)?.0.value();
-            if n == 0 {
-                all.push(RowId(row));
-            }
-        }
+        let all = self.messages_of(conversation)?;
         for row in &all {
             if self.message(*row)?.message.times.deleted.is_none() {
                 return Ok(false);

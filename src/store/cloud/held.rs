@@ -7,10 +7,12 @@ use crate::base::ids::RecordName;
 use crate::base::ids::RowId;
 use crate::base::secret::Secret;
 use crate::model::record::CloudZone;
+use crate::model::record::SourceKind;
 use crate::store::cloud::DELETED;
 use crate::store::cloud::THERE;
 use crate::store::cloud::shelf;
 use crate::store::error::StoreError;
+use crate::store::publication::PassStep;
 use crate::store::snapshot::Snapshot;
 use crate::store::transaction::Transaction;
 use crate::store::transaction::find;
@@ -234,7 +236,8 @@ impl Transaction<'_> {
         find(&self.tables.cloud_accounts, "cloud_accounts", ACCOUNT)
     }
 
-    /// Forgets the session, the device and where reading goes on. What was read stays.
+    /// Forgets the session, the device and where reading goes on. What was read stays, and clients see it: nobody knows
+    /// whether a pass ever ends.
     ///
     /// # Errors
     ///
@@ -242,6 +245,7 @@ impl Transaction<'_> {
     pub fn forget_cloud_account(&mut self) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_redb("writing to", error);
         self.tables.cloud_accounts.remove(ACCOUNT).map_err(failed)?;
+        self.pass = Some(PassStep::Ends(SourceKind::CloudKit));
         let mut states = Vec::new();
         for entry in self.tables.zones.iter().map_err(failed)? {
             let (zone, bytes) = entry.map_err(failed)?;
