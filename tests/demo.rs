@@ -192,3 +192,20 @@ fn a_demonstration_takes_no_archive_of_somebody() {
     fs::write(home.archive(), before).unwrap();
     assert_eq!(after, messages(&home));
 }
+
+#[test]
+fn an_archive_that_is_kept_asks_apple_nothing() {
+    let home = Home::new();
+    let data = ["--data", "demo.redb"];
+    let kept = home.output(&[&["demo", "--messages", "50", "--no-serve"], &data[..]].concat());
+    assert_eq!(kept.status.code(), Some(0), "{kept:?}");
+
+    let synced = home.output(&[&["cloudkit", "sync"], &data[..]].concat());
+    let again = home.output(&[&["demo", "--messages", "50", "--no-serve"], &data[..]].concat());
+
+    assert_eq!(synced.status.code(), Some(3), "{synced:?}");
+    let said = text(&synced.stderr);
+    assert!(said.contains("is a demonstration's"), "{said}");
+    assert!(said.contains("hint: `footbridge demo --data"), "{said}");
+    assert_eq!(again.status.code(), Some(0), "{again:?}");
+}

@@ -48,6 +48,9 @@ pub struct Session {
     /// The owner's addresses.
     #[serde(default)]
     pub handles: Vec<String>,
+    /// Whether its account is a demonstration's: no server but the demonstration's own is to be told of it.
+    #[serde(default, rename = "invented")]
+    pub is_invented: bool,
     /// Items of the keychain.
     pub items: Vec<KeychainItem>,
 }
@@ -87,6 +90,7 @@ impl Session {
             device: self.device.as_ref(),
             anisette: self.anisette.as_ref(),
             handles: &self.handles,
+            is_invented: self.is_invented,
             items: self.items.iter().map(WrittenItem::new).collect(),
         };
         // Texts in lists have no way to fail.
@@ -107,6 +111,7 @@ impl Session {
                 || self.cloudkit_token != later.cloudkit_token,
             ..Merged::default()
         };
+        self.is_invented |= later.is_invented;
         self.mme_auth_token = later.mme_auth_token;
         self.cloudkit_token = later.cloudkit_token;
         self.cloudkit_user_id = later.cloudkit_user_id.or(self.cloudkit_user_id.take());
@@ -150,6 +155,8 @@ struct Written<'a> {
     device: Option<&'a Device>,
     anisette: Option<&'a Anisette>,
     handles: &'a [String],
+    #[serde(rename = "invented", skip_serializing_if = "std::ops::Not::not")]
+    is_invented: bool,
     items: Vec<WrittenItem<'a>>,
 }
 

@@ -248,6 +248,7 @@ impl Tokens {
                 "X-Apple-I-MD-RINFO": "17106176",
             }},
             "handles": [format!("tel:{}", cast::OWN_NUMBER), format!("mailto:{}", cast::OWN_MAIL)],
+            "invented": true,
             "items": keys.items(&self.dsid, items),
         });
         session.to_string().into_bytes()

@@ -83,6 +83,9 @@ impl Client {
         roots: &Roots,
         tasks: &TaskGroup,
     ) -> Result<Self, SetupError> {
+        if session.is_invented && !gateway.is_loopback() {
+            return Err(SetupError::Invented);
+        }
         let device = match &session.device {
             Some(device) => device.clone(),
             None => Device::invent()?,

@@ -53,6 +53,9 @@ pub enum SetupError {
         /// The member.
         member: &'static str,
     },
+    /// The session is a demonstration's, and the gateway is Apple's.
+    #[error("the session in this archive is a demonstration's, and Apple is not asked with it")]
+    Invented,
     /// The anisette server has no address.
     #[error("expected the address of an anisette server in the session, with http:// or https://")]
     AnisetteUrl,
@@ -70,7 +73,7 @@ pub enum SetupError {
 impl Explain for SetupError {
     fn class(&self) -> Class {
         match self {
-            Self::Header { .. } | Self::AnisetteUrl => Class::Owner,
+            Self::Header { .. } | Self::AnisetteUrl | Self::Invented => Class::Owner,
             Self::Device(_) | Self::Random | Self::Http(_) => Class::Retry,
         }
     }
@@ -79,6 +82,10 @@ impl Explain for SetupError {
         match self {
             Self::Header { .. } | Self::AnisetteUrl => Some(
                 "export the session again and run `footbridge cloudkit import <session.json>`"
+                    .to_owned(),
+            ),
+            Self::Invented => Some(
+                "`footbridge demo --data <file>` goes on with it; your own account needs an archive of its own"
                     .to_owned(),
             ),
             Self::Device(_) | Self::Random | Self::Http(_) => None,
