@@ -17,6 +17,7 @@ use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use footbridge::app::Archive;
 use footbridge::base::ids::AttachmentGuid;
 use footbridge::base::ids::ChangeNumber;
 use footbridge::base::ids::Guid;
@@ -624,6 +625,44 @@ fn a_missing_file_is_found_once_it_is_there_although_nothing_else_is_new() {
     );
     assert_eq!(held.size_bytes, Some(4));
     assert_eq!(flow.import_as_if_fresh(), Tally::default());
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_abandoned_at_the_third_import_and_comes_back_when_asked_for() {
+    let flow = Flow::new();
+    let row = flow.message(1, &[]);
+    let columns: [Column<'_>; 1] = [("filename", &"~/Library/Messages/Attachments/a.txt")];
+    flow.fixture.attachment(row, "at_0_A", &columns);
+    let attachments = flow.fixture.folder.path().join("Attachments");
+    fs::create_dir(&attachments).unwrap();
+    let path = attachments.join("a.txt");
+    // A link to itself cannot be followed, not even by root.
+    std::os::unix::fs::symlink(&path, &path).unwrap();
+    let import = || {
+        flow.import();
+        let state = flow.held(1).message.attachments.remove(0).state;
+        let failures = flow.store.snapshot().unwrap().failures().unwrap();
+        let attempts: Vec<u32> = failures.iter().map(|(_, held)| held.attempts).collect();
+        (state.name(), attempts)
+    };
+
+    let imports = [import(), import(), import(), import()];
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "here").unwrap();
+    let without_asking = import();
+    let archive = Archive::over(flow.store.clone(), Arc::new(CLOCK));
+    let asked = archive.retry_attachments(None).unwrap();
+    let after = import();
+
+    let expected = [
+        ("failed", vec![1]),
+        ("failed", vec![2]),
+        ("abandoned", vec![3]),
+        ("abandoned", vec![3]),
+    ];
+    assert_eq!(imports, expected);
+    assert_eq!(without_asking, ("abandoned", vec![3]));
+    assert_eq!((asked, after), (1, ("held", vec![])));
 }
 
 #[test]

@@ -56,8 +56,8 @@ impl Archive {
         Ok(())
     }
 
-    /// Makes a file of Messages in iCloud that failed or was abandoned a wanted one, or all of them, and says how many
-    /// there were. They are fetched when the service runs.
+    /// Makes a file that failed or was abandoned a wanted one, or all of them, and says how many there were. Those of
+    /// Messages in iCloud are fetched when the service runs, a Mac's are read by the next import.
     ///
     /// # Errors
     ///

@@ -464,7 +464,7 @@ pub enum AttachmentsAction {
         #[arg(long, value_name = "STATE", value_parser = FILE_STATES)]
         state: Vec<String>,
     },
-    /// Have iCloud's files fetched again that failed or were abandoned.
+    /// Have files had again that failed or were abandoned: iCloud's fetched, a Mac's read by the next import.
     Retry {
         /// Only this one [default: all].
         #[arg(value_name = "GUID")]

@@ -292,12 +292,12 @@ impl Pass<'_> {
             |decoded| self.send(decoded),
         )?;
         let mut committed = Tally::default();
-        let mut attachments = wanted(&self.store.snapshot()?, self.files)?;
+        let mut attachments = wanted(&self.store.snapshot()?, self.files, self.scope)?;
         if !attachments.is_empty() {
             // A file may belong to a message that was just sent to the writer: what is known of it from before must not
             // take the place of what that brings.
             committed = self.writer.flush()?;
-            attachments = wanted(&self.store.snapshot()?, self.files)?;
+            attachments = wanted(&self.store.snapshot()?, self.files, self.scope)?;
         }
         let page = Page {
             attachments,
@@ -403,7 +403,7 @@ fn changed(snapshot: &Snapshot, outlines: &[SourceRow]) -> Result<Vec<i64>, Stor
 
 /// Looks again for files that were not there (D12), when nothing else is new.
 fn look_again(store: &Store, files: &Files) -> Result<Tally, IngestError> {
-    let attachments = wanted(&store.snapshot()?, files)?;
+    let attachments = wanted(&store.snapshot()?, files, Scope::All)?;
     if attachments.is_empty() {
         return Ok(Tally::default());
     }
@@ -414,8 +414,13 @@ fn look_again(store: &Store, files: &Files) -> Result<Tally, IngestError> {
     store.write(|transaction| Ok(transaction.apply(page, SOURCE, DECODER_VERSION)?))
 }
 
-/// Files of which something else is known now.
-fn wanted(snapshot: &Snapshot, files: &Files) -> Result<Vec<(RowId, Attachment)>, StoreError> {
+/// Files of which something else is known now. In a pass over everything also those that could not be read once more: each
+/// such pass is an attempt, and the store counts them (AT-6).
+fn wanted(
+    snapshot: &Snapshot,
+    files: &Files,
+    scope: Scope,
+) -> Result<Vec<(RowId, Attachment)>, StoreError> {
     let mut found = Vec::new();
     for row in snapshot.wanted()? {
         let held = snapshot.attachment(row)?.attachment;
@@ -424,7 +429,8 @@ fn wanted(snapshot: &Snapshot, files: &Files) -> Result<Vec<(RowId, Attachment)>
         // A file that nobody looked for comes from elsewhere: that it is not on this disk says nothing.
         let is_elsewhere = held.state == AttachmentState::Wanted
             && matches!(now.state, AttachmentState::Missing(_));
-        if now != held && !is_elsewhere {
+        let is_attempt = scope == Scope::All && matches!(now.state, AttachmentState::Failed { .. });
+        if (now != held && !is_elsewhere) || is_attempt {
             found.push((row, now));
         }
     }

@@ -156,8 +156,8 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Makes a file of CloudKit that failed or was abandoned a wanted one, with all attempts before it. Says whether it was
-    /// one.
+    /// Makes a file that failed or was abandoned a wanted one, with all attempts before it. One that only a Mac has is
+    /// looked for by the next import. Says whether it was one.
     ///
     /// # Errors
     ///
@@ -168,13 +168,23 @@ impl Transaction<'_> {
             held.state,
             AttachmentState::Failed { .. } | AttachmentState::Abandoned { .. }
         );
-        if !is_over || !self.is_in_cloud(row)? {
+        if !is_over {
             return Ok(false);
         }
         let key = (FailureKind::Attachment.number(), row.0);
         let removed = self.tables.failures.remove(key);
         drop(removed.map_err(|error| StoreError::from_redb("writing to", error))?);
-        self.want(row, held)?;
+        if self.is_in_cloud(row)? {
+            self.want(row, held)?;
+            return Ok(true);
+        }
+        if let AttachmentState::Abandoned { reason } = held.state {
+            let state = AttachmentState::Failed { reason };
+            let owner = self.attachment(row)?.message;
+            if self.put_attachment(row, owner, Attachment { state, ..held })? {
+                self.note_file_change(owner)?;
+            }
+        }
         Ok(true)
     }
 

@@ -61,7 +61,7 @@ fn retry(guid: Option<&str>, session: &mut Session<'_>) -> Result<Exit, Failure>
         session.print_json(&serde_json::json!({ "wanted": count }))?;
     } else {
         let files = counted(count, "attachment");
-        writeln!(session.out, "{files} will be fetched again")?;
+        writeln!(session.out, "{files} will be tried again")?;
     }
     Ok(Exit::Done)
 }
