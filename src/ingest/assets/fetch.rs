@@ -72,6 +72,7 @@ pub(super) async fn fetch<C: Cloud>(
         None => None,
     };
     let mut request = job.request;
+    let is_sealed = request.asset.sealed_key.is_some();
     let signature = request.asset.signature.clone();
     let mut file = Gathering::of(&store, job.row, &signature)?;
     request.held = file.lengths();
@@ -105,6 +106,13 @@ pub(super) async fn fetch<C: Cloud>(
     };
     if file.new_bytes > 0 {
         file.store(&writer, job.row, &signature).await?;
+    }
+    if is_sealed && error.reaction() == DownloadReaction::Keys {
+        // Another attempt gives the same (AT-10).
+        return Ok(End::Failed {
+            reason: chain(&error),
+            is_in_vain: true,
+        });
     }
     Ok(judge(error, job.is_known))
 }

@@ -10,10 +10,12 @@ use crate::model::record::CloudValue;
 use crate::model::record::SourceKind;
 use crate::store::attachments::NO_MESSAGE;
 use crate::store::cloud::THERE;
+use crate::store::cloud::records::Filing;
 use crate::store::error::StoreError;
 use crate::store::filters::Filters;
 use crate::store::media::FILE;
 use crate::store::transaction::Transaction;
+use crate::store::value::Became;
 
 /// Begins the GUID of a received file: `at_<part>_<message GUID>` (AT-16).
 const RECEIVED: &str = "at_";
@@ -25,8 +27,26 @@ const FILES_OF_A_MESSAGE: u16 = 1_000;
 const PARTS_BETWEEN: u16 = 4;
 
 impl Transaction<'_> {
+    /// Files the record of a file, and stores what it says of it. One that was given up for its key is wanted again when
+    /// that opens (AT-7).
+    pub(super) fn file_attachment(
+        &mut self,
+        filing: Filing<'_>,
+        attachment: Attachment,
+        record: CloudRecord,
+        unreadable: Vec<String>,
+    ) -> Result<(), StoreError> {
+        let row = self.apply_cloud_file(attachment, &record)?;
+        let has_new_key = filing.is_unsealed_by(&record);
+        self.file(filing, Became::Attachment(row), record, unreadable)?;
+        if has_new_key {
+            self.retry_file(row)?;
+        }
+        Ok(())
+    }
+
     /// Stores what CloudKit says of a file, without its record. Answers its row.
-    pub(super) fn apply_cloud_file(
+    fn apply_cloud_file(
         &mut self,
         incoming: Attachment,
         record: &CloudRecord,
@@ -188,13 +208,17 @@ mod tests {
 
     use crate::base::ids::Guid;
     use crate::base::ids::RecordName;
+    use crate::base::secret::Secret;
     use crate::base::time::SystemClock;
     use crate::model::attachment::Attachment;
+    use crate::model::attachment::AttachmentState;
     use crate::model::change::Placement;
     use crate::model::message::Author;
     use crate::model::message::Kind;
     use crate::model::message::Message;
+    use crate::model::record::CloudAsset;
     use crate::model::record::CloudRecord;
+    use crate::model::record::CloudValue;
     use crate::model::record::CloudZone;
     use crate::model::record::SourceKind;
     use crate::store::Page;
@@ -205,6 +229,7 @@ mod tests {
     use crate::store::cloud::CloudItem;
     use crate::store::cloud::CloudPage;
     use crate::store::cloud::ZoneStep;
+    use crate::store::media::FILE;
 
     const GUID: &str = "1A2B3C4D-0001-4002-8003-000000000001";
 
@@ -275,5 +300,53 @@ mod tests {
 
         assert_eq!(before, behind);
         assert_eq!(behind, [1, 3].map(|part| format!("at_{part}_{GUID}")));
+    }
+
+    /// The file's record, with a key that opens or without.
+    fn keyed(key: Option<&[u8]>) -> Page {
+        let asset = CloudAsset {
+            signature: vec![4; 21],
+            key: key.map(|key| Secret::new(key.to_vec())),
+            sealed_key: key.is_none().then(|| vec![3; 60]),
+            ..CloudAsset::default()
+        };
+        let content = CloudContent::File {
+            attachment: Some(Box::new(Attachment::wanted("file"))),
+            record: CloudRecord {
+                fields: vec![(FILE.to_owned(), CloudValue::Asset(asset))],
+                ..record("file")
+            },
+            unreadable: Vec::new(),
+        };
+        page(CloudZone::Attachments, "file", content)
+    }
+
+    #[test]
+    fn an_abandoned_file_is_wanted_again_when_its_key_opens() {
+        let store = Store::in_memory(Arc::new(SystemClock)).unwrap();
+        let apply = |page: Page| {
+            let stored: Result<_, StoreError> =
+                store.write(|tx| tx.apply(page, SourceKind::CloudKit, 1));
+            stored.unwrap();
+        };
+        let guid = Attachment::wanted("file").guid;
+        let state = || {
+            let snapshot = store.snapshot().unwrap();
+            let row = snapshot.attachment_with(&guid).unwrap().unwrap();
+            (row, snapshot.attachment(row).unwrap().attachment.state)
+        };
+        apply(keyed(None));
+        let (row, _) = state();
+        let abandoned: Result<_, StoreError> =
+            store.write(|tx| tx.fail_file(row, "no key".to_owned(), true));
+        abandoned.unwrap();
+
+        apply(keyed(None));
+        let without = state().1;
+        apply(keyed(Some(&[7; 32])));
+        let with = state().1;
+
+        assert_eq!(without.name(), "abandoned");
+        assert_eq!(with, AttachmentState::Wanted);
     }
 }

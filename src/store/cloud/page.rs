@@ -273,11 +273,7 @@ impl Transaction<'_> {
                 attachment: Some(attachment),
                 record,
                 unreadable,
-            } => {
-                let row = self.apply_cloud_file(*attachment, &record)?;
-                self.file(filing, Became::Attachment(row), record, unreadable)
-                    .map(drop)
-            }
+            } => self.file_attachment(filing, *attachment, record, unreadable),
             CloudContent::File {
                 attachment: None,
                 record,

@@ -9,6 +9,7 @@ use crate::store::cloud::CloudContent;
 use crate::store::cloud::shelf;
 use crate::store::error::StoreError;
 use crate::store::filters::Filters;
+use crate::store::media::FILE;
 use crate::store::transaction::Transaction;
 use crate::store::transaction::find;
 use crate::store::transaction::put;
@@ -38,6 +39,16 @@ impl Filing<'_> {
             name: self.name.as_str().to_owned(),
             ..CloudRecord::default()
         }
+    }
+
+    /// Whether a record has the key of its file, which did not open before.
+    pub(super) fn is_unsealed_by(&self, record: &CloudRecord) -> bool {
+        let is_sealed = |record: &CloudRecord| {
+            let asset = record.asset(FILE);
+            asset.is_some_and(|asset| asset.sealed_key.is_some())
+        };
+        let before = self.held.as_ref().map(|(_, held)| &held.record);
+        before.is_some_and(is_sealed) && !is_sealed(record)
     }
 }
 
