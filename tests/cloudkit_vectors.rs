@@ -616,7 +616,7 @@ fn shape(bytes: &[u8], depth: usize, out: &mut Vec<(usize, u8)>) {
 
 #[test]
 fn protections_of_the_loopback_have_the_shape_of_the_vectors() {
-    let account = Account::new(1, 0, Dirtiness::Clean);
+    let account = Account::new(1, 0, Dirtiness::AsSeen);
     let shape_of = |bytes: &[u8]| {
         let mut tags = Vec::new();
         shape(bytes, 0, &mut tags);

@@ -18,8 +18,10 @@ use std::fs;
 use std::process::Output;
 
 use footbridge::base::ids::Guid;
+use footbridge::demo::Account;
 use footbridge::demo::Readable;
 use footbridge::demo::What;
+use footbridge::demo::ZoneKind;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -116,6 +118,10 @@ fn with_trouble_everything_still_arrives_or_says_why_not() {
         "on purpose: an answer was cut off (1 time)",
         "on purpose: the position in the feed was forgotten (1 time)",
         "the key is in no keychain, kept sealed",
+        "a field of an old state is damaged, the newer ones are whole",
+        "what is said of a file is damaged, its message names it only",
+        "a file cannot be fetched, its message says what it was",
+        "nobody knows the type, kept as it came",
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }
@@ -149,8 +155,52 @@ fn with_trouble_everything_still_arrives_or_says_why_not() {
         })
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
+    let businesses = wanted
+        .iter()
+        .filter(|truth| truth.zone == ZoneKind::BotMessage);
+    assert!(businesses.count() > 50);
+    check_files(&home, &account, &held, &listed);
     let verified = home.output(&["verify", "--data", "demo.redb"]);
     assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+}
+
+/// Every file is there, or says why it is not, or its record is set aside; and each message says which files it has.
+fn check_files(home: &Home, account: &Account, held: &BTreeMap<String, Value>, listed: &str) {
+    let output = home.output(&["attachments", "list", "--json", "--data", "demo.redb"]);
+    let lines = text(&output.stdout);
+    let lines = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let states: BTreeMap<String, Value> = lines
+        .map(|line| (line["guid"].as_str().unwrap().to_owned(), line))
+        .collect();
+    let mut counts = BTreeMap::new();
+    for truth in account.truths() {
+        for file in &truth.files {
+            let line = Guid::parse(&truth.guid).and_then(|guid| held.get(&guid.to_string()));
+            let named = line.map(|line| line["attachments"].to_string());
+            assert!(named.unwrap().contains(file.as_str()), "{truth:?}");
+        }
+        if truth.what != What::File {
+            continue;
+        }
+        let state = states
+            .get(&truth.guid)
+            .unwrap_or_else(|| panic!("{truth:?}"));
+        let shown = state["state"].as_str().unwrap();
+        let expected: &[&str] = match truth.readable {
+            Readable::Yes if account.file(&truth.record).is_some() => &["held"],
+            Readable::Yes => &["missing"],
+            Readable::MissingKey | Readable::BadField(_) => &["abandoned", "missing", "wanted"],
+        };
+        assert!(expected.contains(&shown), "{truth:?}: {state}");
+        assert!(
+            truth.readable == Readable::Yes || listed.contains(&truth.record),
+            "{truth:?}"
+        );
+        *counts.entry(shown.to_owned()).or_insert(0) += 1;
+    }
+    assert_eq!(counts["abandoned"], 2, "{counts:?}");
 }
 
 #[test]

@@ -55,6 +55,7 @@ use footbridge::model::conversation::Alias;
 use footbridge::model::message::Author;
 use footbridge::model::message::Kind;
 use footbridge::model::record::ChatColumn;
+use footbridge::model::record::CloudAsset;
 
 const SEED: u64 = 7;
 
@@ -88,7 +89,10 @@ fn page(
         zone: Some(ZoneIdentifier::new(zone.name(), &credentials.user)),
         newest_first: Some(newest_first),
         assets: Some(AssetsToDownload {
-            all: Some(zone == ZoneKind::Attachment),
+            all: Some(matches!(
+                zone,
+                ZoneKind::Attachment | ZoneKind::BotAttachment
+            )),
             fields: None,
         }),
         ..RetrieveChangesRequest::default()
@@ -135,13 +139,17 @@ fn aliases(
     let mut decoder = Decoder::new(Directory::default());
     let mut found: BTreeMap<String, BTreeSet<Alias>> = BTreeMap::new();
     for (name, change) in kept(feed(account, ZoneKind::Chat, false).0) {
-        let mut record = change.record.unwrap();
-        let sealed = keys.open_record(&mut record).unwrap();
-        let CloudChange::Chat(chat) = decoder.decode(cloudkit::record(record, &sealed)) else {
-            panic!("a chat is something else");
-        };
         let truth = &truths[&name];
-        assert_eq!(chat.unreadable, [""; 0]);
+        let mut record = change.record.unwrap();
+        let sealed = match (keys.open_record(&mut record), truth.readable) {
+            (Err(RecordError::MissingKey { .. }), Readable::MissingKey) => continue,
+            (opened, _) => opened.unwrap(),
+        };
+        let CloudChange::Chat(chat) = decoder.decode(cloudkit::record(record, &sealed)) else {
+            assert_eq!(truth.what, What::Foreign);
+            continue;
+        };
+        check_unreadable(&chat.unreadable, truth);
         let row = &chat.chat.row;
         assert_eq!(row.text(ChatColumn::DisplayName), truth.text.as_deref());
         assert!(
@@ -163,6 +171,18 @@ fn aliases(
 fn truths(account: &Account, zone: ZoneKind) -> BTreeMap<String, Truth> {
     let truths = account.truths().filter(|truth| truth.zone == zone);
     truths.map(|truth| (truth.record.clone(), truth)).collect()
+}
+
+/// What could not be read is what the account says of it.
+fn check_unreadable(unreadable: &[String], truth: &Truth) {
+    match truth.readable {
+        Readable::BadField(field) => assert!(
+            !unreadable.is_empty() && unreadable.iter().all(|why| why.starts_with(field)),
+            "{truth:?}: {unreadable:?}"
+        ),
+        Readable::Yes => assert_eq!(unreadable, [""; 0], "{truth:?}"),
+        Readable::MissingKey => panic!("{truth:?} was opened"),
+    }
 }
 
 fn check_message(found: &CloudMessage, truth: &Truth, aliases: &BTreeMap<String, BTreeSet<Alias>>) {
@@ -239,15 +259,15 @@ fn check_message(found: &CloudMessage, truth: &Truth, aliases: &BTreeMap<String,
     assert_eq!(is_placed, truth.conversation.is_some(), "{record}");
 }
 
-#[test]
-fn every_message_says_what_the_account_says_of_it() {
+/// Reads all messages of a zone. Answers how many of them can be read how.
+fn check_messages(zone: ZoneKind) -> BTreeMap<String, usize> {
     let account = Account::new(SEED, 2_050, Dirtiness::AsSeen);
-    let keys = keys(&account, ZoneKind::Message);
-    let expected = truths(&account, ZoneKind::Message);
+    let keys = keys(&account, zone);
+    let expected = truths(&account, zone);
     let aliases = aliases(&account, &truths(&account, ZoneKind::Chat));
     let mut decoder = Decoder::new(Directory::default());
 
-    let kept = kept(feed(&account, ZoneKind::Message, false).0);
+    let kept = kept(feed(&account, zone, false).0);
 
     let names = |from: Vec<&String>| from.into_iter().cloned().collect::<BTreeSet<_>>();
     assert_eq!(
@@ -271,26 +291,44 @@ fn every_message_says_what_the_account_says_of_it() {
         let CloudChange::Message(found) = change else {
             panic!("{name} is something else");
         };
-        let unreadable = &found.change.message.unreadable;
-        if let Readable::BadField(field) = truth.readable {
-            assert!(unreadable[0].starts_with(field));
-        } else {
-            assert_eq!(unreadable, &[""; 0], "{name}");
-        }
+        check_unreadable(&found.change.message.unreadable, truth);
         check_message(&found, truth, &aliases);
     }
+    assert!(counts.remove("Yes").unwrap() > 100);
+    counts
+}
+
+#[test]
+fn every_message_says_what_the_account_says_of_it() {
     let expected = [
         ("BadField(\"msgProto\")", 4),
         ("BadField(\"sender\")", 2),
         ("MissingKey", 4),
     ];
-    counts.remove("Yes");
     assert_eq!(
-        counts,
+        check_messages(ZoneKind::Message),
         expected
             .map(|(what, count)| (what.to_owned(), count))
             .into()
     );
+}
+
+#[test]
+fn businesses_write_in_zones_of_their_own() {
+    let expected = [("BadField(\"msgProto\")", 2), ("BadField(\"sender\")", 2)];
+    assert_eq!(
+        check_messages(ZoneKind::BotMessage),
+        expected
+            .map(|(what, count)| (what.to_owned(), count))
+            .into()
+    );
+    let clean = Account::new(SEED, 2_050, Dirtiness::Clean);
+    for zone in ZoneKind::OF_BUSINESSES {
+        assert_eq!(
+            clean.zone(zone.name()).err(),
+            Some(Refusal::client(Refusal::ZONE_NOT_FOUND))
+        );
+    }
 }
 
 #[test]
@@ -337,26 +375,39 @@ fn the_feed_read_from_its_end_holds_every_record_as_it_is() {
     }
 }
 
-#[test]
-fn every_file_comes_together_and_is_what_was_signed() {
-    let account = Account::new(SEED, 2_000, Dirtiness::AsSeen);
-    let keychain = keychain(&account, Items::All);
-    let keys = keys(&account, ZoneKind::Attachment);
+/// A file that could be fetched: its record's name, the field, and what is said of it.
+type Offered = (String, &'static str, CloudAsset, AssetGetResponse);
+
+/// Reads all files of a zone, and keeps their keys.
+fn offered(account: &Account, zone: ZoneKind, known: &mut AssetKeys) -> Vec<Offered> {
+    let keys = keys(account, zone);
+    let truths = truths(account, zone);
     let mut decoder = Decoder::new(Directory::default());
-    let mut known = AssetKeys::default();
     let mut token = None;
     let mut opened = Vec::new();
     loop {
-        let (page, assets) = page(&account, ZoneKind::Attachment, token, false);
+        let (page, assets) = page(account, zone, token, false);
         for change in page.changes {
             let change = RecordChange::read(change).unwrap();
-            let mut record = change.record.unwrap();
-            let sealed = keys.open_record(&mut record).unwrap();
+            let Some((truth, mut record)) = change
+                .name()
+                .and_then(|name| truths.get(name))
+                .zip(change.record.clone())
+            else {
+                continue;
+            };
+            let sealed = match (keys.open_record(&mut record), truth.readable) {
+                (Err(RecordError::MissingKey { .. }), Readable::MissingKey) => continue,
+                (sealed, _) => sealed.unwrap(),
+            };
             let CloudChange::Attachment(found) = decoder.decode(cloudkit::record(record, &sealed))
             else {
-                panic!("a file is something else");
+                assert_eq!(truth.what, What::Foreign);
+                continue;
             };
-            assert_eq!(found.unreadable, [""; 0]);
+            check_unreadable(&found.unreadable, truth);
+            let is_known = truth.readable != Readable::BadField("cm");
+            assert_eq!(found.attachment.is_some(), is_known, "{truth:?}");
             for field in ["lqa", "avid"] {
                 let Some(asset) = found.record.asset(field).cloned() else {
                     continue;
@@ -365,20 +416,26 @@ fn every_file_comes_together_and_is_what_was_signed() {
                     known.insert(key.clone());
                 }
                 let id = asset.request_id.clone();
-                let body = assets.iter().find(|answer| answer.asset_id == id);
-                opened.push((
-                    found.record.name.clone(),
-                    field,
-                    asset,
-                    body.unwrap().clone(),
-                ));
+                let body = assets.iter().find(|answer| answer.asset_id == id).unwrap();
+                if asset.sealed_key.is_none() {
+                    opened.push((found.record.name.clone(), field, asset, body.clone()));
+                }
             }
         }
         token = page.token;
         if page.status == Some(RetrieveChangesResponse::CAUGHT_UP) {
-            break;
+            return opened;
         }
     }
+}
+
+#[test]
+fn every_file_comes_together_and_is_what_was_signed() {
+    let account = Account::new(SEED, 2_000, Dirtiness::AsSeen);
+    let keychain = keychain(&account, Items::All);
+    let mut known = AssetKeys::default();
+    let mut opened = offered(&account, ZoneKind::Attachment, &mut known);
+    opened.extend(offered(&account, ZoneKind::BotAttachment, &mut known));
     let known = Arc::new(known);
     let mut largest = 0;
 
@@ -501,7 +558,14 @@ fn a_missing_key_or_item_comes_later() {
 
     let error = ZoneKeys::open(&zone(), without.keys()).unwrap_err();
     assert_eq!(error, ZoneError::Zone(ProtectionError::NotForUs));
-    assert_eq!(account.truths().filter(missing).count(), 1);
+    let closed = |zone| {
+        truths(&account, zone)
+            .values()
+            .filter(|truth| missing(truth))
+            .count()
+    };
+    assert_eq!(closed(ZoneKind::Message), 1);
+    assert_eq!(closed(ZoneKind::Chat), 1);
     assert_eq!(keys(&account, ZoneKind::Message).records().keys().len(), 2);
     account.deliver_key();
 

@@ -389,7 +389,7 @@ fn a_whole_account_comes_over_the_wire() {
         };
         let changed = client.ask("zone/sync", Call::Zones, vec![request]);
         let changed = changed[0].zone_changes.as_ref().unwrap();
-        assert_eq!((changed.changes.len(), changed.status), (4, Some(2)));
+        assert_eq!((changed.changes.len(), changed.status), (7, Some(2)));
 
         let mut count = 0;
         let mut token = None;

@@ -11,6 +11,7 @@
 //! | the session expires | the pass is blocked until another one is imported |
 //! | that one has the key | everything opens, without a download |
 //! | some records are damaged, of unknown types, or without a key for ever | they are kept, and `quarantine list` names them |
+//! | some records of files are damaged | their messages come without them, and say so |
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,6 +42,7 @@ use crate::app::cloudkit::zone_content;
 use crate::app::settings::CloudSettings;
 use crate::app::settings::Settings;
 use crate::apple::session::SessionError;
+use crate::base::ids::ConversationKey;
 use crate::base::limits::DEMO_MESSAGE_EVERY;
 use crate::base::limits::DEMO_PASSES;
 use crate::base::limits::STOP_DEADLINE;
@@ -57,6 +59,7 @@ use crate::demo::Loopback;
 use crate::demo::Readable;
 use crate::demo::Refusal;
 use crate::demo::Trouble;
+use crate::demo::What;
 use crate::demo::ZoneKind;
 use crate::ingest::assets;
 use crate::ingest::assets::Keep;
@@ -337,13 +340,26 @@ impl Demo {
             .map(|listed| (listed.key, listed.title))
             .collect();
         let mut counts: BTreeMap<(Option<String>, &'static str), u64> = BTreeMap::new();
+        // Messages come before their files.
+        let mut of_files: BTreeMap<String, ConversationKey> = BTreeMap::new();
         for truth in self.account.truths() {
-            let why = match truth.readable {
-                Readable::Yes => continue,
-                Readable::MissingKey => "the key is in no keychain, kept sealed",
-                Readable::BadField(_) => "a field is damaged, the rest is shown",
+            if let Some(key) = &truth.conversation {
+                let files = truth.files.iter().cloned();
+                of_files.extend(files.map(|file| (file, key.clone())));
+            }
+            let why = match (truth.what, truth.readable) {
+                (What::Foreign, _) => "nobody knows the type, kept as it came",
+                (_, Readable::Yes) => continue,
+                (_, Readable::MissingKey) => "the key is in no keychain, kept sealed",
+                (What::Chat, _) => "a field of an old state is damaged, the newer ones are whole",
+                (What::File, Readable::BadField("cm")) => {
+                    "what is said of a file is damaged, its message names it only"
+                }
+                (What::File, _) => "a file cannot be fetched, its message says what it was",
+                (_, Readable::BadField(_)) => "a field is damaged, the rest is shown",
             };
-            let key = truth.conversation.map(|key| key.to_string());
+            let key = truth.conversation.or_else(|| of_files.remove(&truth.guid));
+            let key = key.map(|key| key.to_string());
             let title = key.map(|key| titles.get(&key).cloned().unwrap_or(key));
             *counts.entry((title, why)).or_default() += 1;
         }

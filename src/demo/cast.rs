@@ -10,7 +10,9 @@
 //! | 8 | with one person over SMS, and no chat record at all |
 //! | 9 | the first one with oneself, the others filtered as junk |
 //!
-//! Source: facts of CloudKit, 3.3 and 3.7.
+//! Behind them come two businesses: one with a chat record, and one without, which nobody answers.
+//!
+//! Source: facts of CloudKit, 3.1, 3.3 and 3.7.
 
 use crate::base::ids::ConversationKey;
 use crate::base::ids::Handle;
@@ -50,6 +52,8 @@ pub(super) enum ChatKind {
     Direct,
     /// With oneself.
     Own,
+    /// With a business.
+    Business,
 }
 
 /// A conversation.
@@ -77,6 +81,11 @@ impl Chat {
         matches!(self.kind, ChatKind::Group | ChatKind::Carrier)
     }
 
+    /// Whether the owner writes in it. A business without a chat record gets no answers: they would name nobody (ID-8).
+    pub(super) fn is_answered(&self) -> bool {
+        self.kind != ChatKind::Business || self.snapshots > 0
+    }
+
     /// `cid` of a snapshot.
     pub(super) fn identifier(&self, seed: u64, snapshot: u64) -> String {
         match self.kind {
@@ -85,7 +94,7 @@ impl Chat {
                 let digits = Random::new(seed, Stream::Chat, self.number << 8 | snapshot).next();
                 format!("chat{digits:020}")
             }
-            ChatKind::Direct | ChatKind::Own => self
+            ChatKind::Direct | ChatKind::Own | ChatKind::Business => self
                 .members
                 .first()
                 .cloned()
@@ -96,25 +105,39 @@ impl Chat {
 
 /// Everybody.
 pub(super) struct Cast {
+    /// The conversations, those with businesses behind the others.
     pub(super) chats: Vec<Chat>,
+    /// How many there are without businesses.
+    pub(super) people: usize,
     /// Places of the groups among the conversations.
     groups: Vec<usize>,
 }
 
 impl Cast {
-    /// For an account of so many messages.
-    pub(super) fn new(seed: u64, messages: u64) -> Self {
+    /// For an account of so many messages, with businesses or without.
+    pub(super) fn new(seed: u64, messages: u64, has_businesses: bool) -> Self {
         let count = (messages / MESSAGES_A_CHAT).clamp(*CHATS.start(), *CHATS.end());
         let people: Vec<Person> = (0..count + 8).map(person).collect();
-        let chats: Vec<Chat> = (0..count)
+        let mut chats: Vec<Chat> = (0..count)
             .map(|number| chat(seed, number, &people))
             .collect();
+        let people = chats.len();
+        if has_businesses {
+            let snapshots = (count..).zip([1, 0]);
+            chats.extend(snapshots.map(|(number, snapshots)| business(seed, number, snapshots)));
+        }
         let groups = chats.iter().enumerate();
         let groups = groups.filter(|(_, chat)| chat.kind == ChatKind::Group);
         Self {
             groups: groups.map(|(at, _)| at).collect(),
+            people,
             chats,
         }
+    }
+
+    /// A conversation with a business: with the one that has a chat record, or with the other one.
+    pub(super) fn business(&self, has_record: bool) -> Option<&Chat> {
+        self.chats.get(self.people + usize::from(!has_record))
     }
 
     /// A conversation for some messages in a row: the first ones have the most.
@@ -122,12 +145,38 @@ impl Cast {
         let places = if is_group {
             self.groups.len()
         } else {
-            self.chats.len()
+            self.people
         };
         let (a, b) = (random.index(places), random.index(places));
         let at = a.min(b).min(random.index(places));
         let at = if is_group { *self.groups.get(at)? } else { at };
         self.chats.get(at)
+    }
+}
+
+/// An address as a URI.
+pub(super) fn uri(address: &str) -> String {
+    let scheme = match address {
+        _ if address.starts_with("urn:") => return address.to_owned(),
+        _ if address.contains('@') => "mailto",
+        _ => "tel",
+    };
+    format!("{scheme}:{address}")
+}
+
+fn business(seed: u64, number: u64, snapshots: u64) -> Chat {
+    let mut random = Random::new(seed, Stream::Chat, number << 32);
+    let address = format!("urn:biz:{}", random.uuid().to_lowercase());
+    Chat {
+        kind: ChatKind::Business,
+        number,
+        key: ConversationKey::direct(&Handle::from_normal(address.clone())),
+        group_id: random.uuid(),
+        members: vec![address],
+        service: "iMessage",
+        name: None,
+        snapshots,
+        is_filtered: false,
     }
 }
 
@@ -183,21 +232,14 @@ fn chat(seed: u64, number: u64, people: &[Person]) -> Chat {
             random.next(),
             random.next()
         ),
-        ChatKind::Group | ChatKind::Direct | ChatKind::Own => random.uuid(),
+        ChatKind::Group | ChatKind::Direct | ChatKind::Own | ChatKind::Business => random.uuid(),
     };
-    let handle = |address: &String| {
-        let scheme = if address.contains('@') {
-            "mailto"
-        } else {
-            "tel"
-        };
-        Handle::from_normal(format!("{scheme}:{address}"))
-    };
+    let handle = |address: &String| Handle::from_normal(uri(address));
     let handles: Vec<Handle> = members.iter().map(handle).collect();
     let key = match kind {
         ChatKind::Group => ConversationKey::group(&group_id),
         ChatKind::Carrier => ConversationKey::carrier(&handles, None),
-        ChatKind::Direct | ChatKind::Own => {
+        ChatKind::Direct | ChatKind::Own | ChatKind::Business => {
             let own = || Handle::from_normal(format!("tel:{OWN_NUMBER}"));
             ConversationKey::direct(&handles.into_iter().next().unwrap_or_else(own))
         }

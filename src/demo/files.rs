@@ -1,5 +1,6 @@
 //! The files that invented people send: small, of real formats, different for each number, made when they are asked for.
 
+use crate::demo::plan::BUSINESS_FILE;
 use crate::demo::plan::FileKind;
 use crate::demo::random::Random;
 use crate::demo::random::Stream;
@@ -65,7 +66,7 @@ pub(super) fn file(seed: u64, kind: FileKind, number: u64, is_large: bool) -> Fi
         }
     };
     File {
-        name: format!("{stem}{number:04}.{ending}"),
+        name: format!("{stem}{:04}.{ending}", number % BUSINESS_FILE),
         mime,
         uti,
         bytes,

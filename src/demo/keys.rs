@@ -2,10 +2,10 @@
 //!
 //! | zone | opened by | record keys |
 //! |---|---|---|
-//! | messages | the older identity | two, one of them from before a change; a third that arrives later |
-//! | others | the current identity | one |
+//! | messages | the older identity | two, one of them from before a change; another one that arrives later |
+//! | others | the current identity | one; another one that arrives later |
 //!
-//! The third key is that of records that stay closed until [`Account::deliver_key`](crate::demo::Account::deliver_key).
+//! The key that arrives later is that of records that stay closed until [`Account::deliver_key`](crate::demo::Account::deliver_key).
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -109,7 +109,8 @@ impl Keys {
             older: match (is_messages, has_late_key) {
                 (true, true) => &older,
                 (true, false) => older.get(..1).unwrap_or_default(),
-                (false, _) => &[],
+                (false, true) => older.get(1..).unwrap_or_default(),
+                (false, false) => &[],
             },
             private: &[],
             roll_count: if is_messages { 2 } else { 1 },

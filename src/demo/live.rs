@@ -75,9 +75,9 @@ impl Live {
 }
 
 impl Account {
-    /// How many conversations there are; they are named by their number from 0 on.
+    /// How many conversations there are, those with businesses left out; they are named by their number from 0 on.
     pub fn conversations(&self) -> usize {
-        self.story.cast.chats.len()
+        self.story.cast.people
     }
 
     /// Adds a message with this text from another member, or from the owner where there is none. Returns its record's name.

@@ -2,6 +2,8 @@
 //! conversation, so that what a reply, a tapback or an edit refers to is found by counting.
 //!
 //! After each whole cycle the feed has two more changes: a message of the first block is edited, and one is deleted.
+//!
+//! What businesses write lies in zones of its own: a few places of each cycle, counted from [`BUSINESS`] on.
 
 /// Messages of a cycle.
 pub(super) const CYCLE: u64 = 100;
@@ -17,6 +19,21 @@ pub(super) const EDITED_LATER: u64 = 4;
 
 /// The place in a cycle of the message that is deleted at its end.
 pub(super) const DELETED_LATER: u64 = 7;
+
+/// The index of the first message of chats with businesses. It is the first one of a cycle, and beyond all others.
+pub(super) const BUSINESS: u64 = 1_000_000_000_000;
+
+/// The number of the first file of chats with businesses.
+pub(super) const BUSINESS_FILE: u64 = BUSINESS / CYCLE * 10;
+
+/// The places in a cycle where businesses write.
+pub(super) const BUSINESS_SLOTS: [u64; 9] = [1, 13, 30, 74, 84, 86, 91, 93, 95];
+
+/// Where among them the one writes that has no chat record.
+pub(super) const UNANSWERED_SLOT: u64 = 13;
+
+/// Cycles in which businesses write, at most.
+pub(super) const BUSINESS_CYCLES: u64 = 40;
 
 /// Files of a cycle.
 pub(super) const FILES: [FilePlace; 10] = [
@@ -72,6 +89,93 @@ pub(super) enum FileKind {
     /// Text of several chunks in several containers; now and then it is not in iCloud at all.
     Document,
 }
+
+/// What is wrong with the record of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DirtyFile {
+    /// The envelope of `cm` does not open: not even the file's GUID is known.
+    Damaged,
+    /// The plaintext of `cm` is no gzip.
+    NoGzip,
+    /// `cm` names no GUID.
+    NoGuid,
+    /// `lqa` has no value.
+    NoFile,
+    /// The key of `lqa` does not open.
+    NoFileKey,
+    /// It is written with a key that arrives later.
+    LateKey,
+}
+
+/// What is wrong with a file, by its kind and its cycle.
+const DIRTY_FILES: [(FileKind, u64, DirtyFile); 6] = [
+    (FileKind::Card, 1, DirtyFile::Damaged),
+    (FileKind::Voice, 1, DirtyFile::NoGzip),
+    (FileKind::Jpeg, 2, DirtyFile::NoGuid),
+    (FileKind::Voice, 2, DirtyFile::NoFile),
+    (FileKind::Document, 2, DirtyFile::NoFileKey),
+    (FileKind::Card, 3, DirtyFile::LateKey),
+];
+
+impl DirtyFile {
+    /// Of a file of this kind in a cycle.
+    pub(super) fn of(kind: FileKind, cycle: u64) -> Option<Self> {
+        let mut dirty = DIRTY_FILES.into_iter();
+        let found = dirty.find(|(of, at, _)| (*of, *at) == (kind, cycle % 10));
+        found.map(|(_, _, dirty)| dirty)
+    }
+}
+
+/// What is wrong with a record of a chat. It tells of an old state, one that others tell of too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DirtyChat {
+    /// `name` has no value.
+    NoName,
+    /// The envelope of `prop` does not open.
+    Damaged,
+    /// The envelope of a member does not open.
+    DamagedMember,
+    /// It has fields that nobody knows.
+    UnknownFields,
+    /// It is written with a key that arrives later.
+    LateKey,
+}
+
+/// What stands at the end of the feeds of chats and of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Odd {
+    /// A record of a chat.
+    Chat(DirtyChat),
+    /// A record of a type that nobody knows.
+    Foreign,
+    /// A change that names nothing.
+    NoIdentifier,
+    /// A change whose name is missing.
+    EmptyIdentifier,
+    /// The deletion of a record that never was.
+    Strange,
+}
+
+/// At the end of the feed of chats.
+pub(super) const ODD_CHATS: [Odd; 9] = [
+    Odd::Chat(DirtyChat::NoName),
+    Odd::Chat(DirtyChat::Damaged),
+    Odd::Chat(DirtyChat::DamagedMember),
+    Odd::Chat(DirtyChat::UnknownFields),
+    Odd::Chat(DirtyChat::LateKey),
+    Odd::Foreign,
+    Odd::NoIdentifier,
+    Odd::EmptyIdentifier,
+    Odd::Strange,
+];
+
+/// At the end of the feeds of files.
+pub(super) const ODD_FILES: [Odd; 4] = [
+    Odd::Foreign,
+    Odd::NoIdentifier,
+    Odd::EmptyIdentifier,
+    Odd::Strange,
+];
 
 /// What a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,6 +286,11 @@ impl Place {
         self.index / BLOCK
     }
 
+    /// Whether it is one of a chat with a business.
+    pub(super) const fn is_business(self) -> bool {
+        self.index >= BUSINESS
+    }
+
     /// Whether what stands there makes sense in a group only.
     pub(super) fn needs_group(self) -> bool {
         self.slot / BLOCK == 2 || self.slot / BLOCK == 9 && self.cycle % 10 == 5
@@ -230,6 +339,14 @@ pub(super) fn file_count(messages: u64) -> u64 {
     let whole = messages / CYCLE * file_places();
     let rest = FILES.iter().filter(|file| file.message < messages % CYCLE);
     whole + u64::try_from(rest.count()).unwrap_or_default()
+}
+
+/// The files of a cycle that businesses send, by their places.
+pub(super) fn business_files() -> impl Iterator<Item = u64> + Clone {
+    (0..)
+        .zip(FILES)
+        .filter(|(_, file)| BUSINESS_SLOTS.contains(&file.message))
+        .map(|(at, _)| at)
 }
 
 /// Files of a cycle.

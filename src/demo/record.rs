@@ -24,6 +24,8 @@ use crate::codec::cloudkit::WireWriter;
 use crate::codec::cloudkit::ZoneIdentifier;
 use crate::codec::property_list;
 use crate::codec::property_list::Plist;
+use crate::demo::plan::DirtyChat;
+use crate::demo::plan::DirtyFile;
 use crate::demo::random::Random;
 
 const BYTES: i32 = 1;
@@ -216,6 +218,34 @@ impl<'a> Writer<'a> {
         self.clear(field, value);
     }
 
+    /// A field that is named and has no value.
+    pub(super) fn without_value(&mut self, field: &str) {
+        self.fields.push(Field {
+            identifier: Some(Named::new(field)),
+            value: None,
+        });
+    }
+
+    /// Fields that nobody knows.
+    fn unknown(&mut self) {
+        self.text("tomorrow", "something new");
+        let value = Value {
+            kind: Some(BYTES),
+            bytes: Some(Bytes::from_static(b"\x00\x01")),
+            ..Value::default()
+        };
+        self.clear("yesterday", value);
+    }
+
+    /// Damages the field that was written last.
+    pub(super) fn damage(&mut self) {
+        damage(
+            self.fields
+                .last_mut()
+                .and_then(|field| field.value.as_mut()),
+        );
+    }
+
     /// Each element is sealed by itself; the list is not.
     pub(super) fn list(&mut self, field: &str, elements: &[Vec<u8>]) {
         let list = elements.iter();
@@ -307,10 +337,7 @@ pub(super) fn message(draft: &MessageDraft, place: Place<'_>, deflater: &mut Def
     record.clear_integer("eCode", draft.error);
     record.text("chatID", &draft.chat_id);
     if draft.dirt == Dirt::NoValue {
-        record.fields.push(Field {
-            identifier: Some(Named::new("sender")),
-            value: None,
-        });
+        record.without_value("sender");
     } else if draft.dirt == Dirt::EmptySender {
         let value = record.sealed("sender", STRING, b"");
         record.clear("sender", value);
@@ -329,7 +356,7 @@ pub(super) fn message(draft: &MessageDraft, place: Place<'_>, deflater: &mut Def
         record.bytes("msgProto", &deflater.deflate(&body));
     }
     if draft.dirt == Dirt::Damaged {
-        damage(record.fields.last_mut());
+        record.damage();
     }
     let mut second = WireWriter::new();
     second.text(2, draft.reply.as_deref());
@@ -348,13 +375,7 @@ pub(super) fn message(draft: &MessageDraft, place: Place<'_>, deflater: &mut Def
     record.bytes("msgProto3", &deflater.deflate(&third.finish()));
     record.bytes("msgProto4", &deflater.deflate(&fourth.finish()));
     if draft.dirt == Dirt::UnknownFields {
-        record.text("tomorrow", "something new");
-        let value = Value {
-            kind: Some(BYTES),
-            bytes: Some(Bytes::from_static(b"\x00\x01")),
-            ..Value::default()
-        };
-        record.clear("yesterday", value);
+        record.unknown();
     }
     record.finish(draft.kind)
 }
@@ -386,10 +407,23 @@ fn body(body: &Body, dirt: Dirt) -> Vec<u8> {
     part.finish()
 }
 
-/// Changes the last byte of what a field holds.
-fn damage(field: Option<&mut Field>) {
-    let bytes = field.and_then(|field| field.value.as_mut()?.bytes.as_mut());
-    if let Some(bytes) = bytes {
+/// Changes the last byte of what a field holds; of a list, of its first element; of a file, of its key.
+fn damage(value: Option<&mut Value>) {
+    let Some(value) = value else {
+        return;
+    };
+    if !value.list.is_empty() {
+        return damage(value.list.first_mut());
+    }
+    let key = value
+        .asset
+        .as_mut()
+        .and_then(|asset| asset.protection.as_mut());
+    let sealed = match key {
+        Some(key) => key.bytes.as_mut(),
+        None => value.bytes.as_mut(),
+    };
+    if let Some(bytes) = sealed {
         let mut changed = bytes.to_vec();
         if let Some(last) = changed.last_mut() {
             *last ^= 1;
@@ -421,6 +455,8 @@ pub(super) struct ChatDraft {
     pub(super) name: Option<String>,
     /// `rwm`, nanoseconds since 2001.
     pub(super) read: i64,
+    /// What is wrong with it.
+    pub(super) dirty: Option<DirtyChat>,
 }
 
 /// Writes a chat record.
@@ -440,6 +476,9 @@ pub(super) fn chat(draft: &ChatDraft, place: Place<'_>, deflater: &mut Deflater)
     };
     let members: Vec<Vec<u8>> = draft.members.iter().map(person).collect();
     record.list("ptcpts", &members);
+    if draft.dirty == Some(DirtyChat::DamagedMember) {
+        record.damage();
+    }
     let properties = dictionary(&[
         ("pv", Plist::Integer(2)),
         ("GPUFC", Plist::Integer(0)),
@@ -449,6 +488,9 @@ pub(super) fn chat(draft: &ChatDraft, place: Place<'_>, deflater: &mut Deflater)
         ("legacyGroupIdentifiers", Plist::Array(Vec::new())),
     ]);
     record.bytes("prop", &properties);
+    if draft.dirty == Some(DirtyChat::Damaged) {
+        record.damage();
+    }
     record.bytes("prop001", &dictionary(&[("st", Plist::Integer(0))]));
     let mut proto = WireWriter::new();
     proto.varint(2, 0);
@@ -456,8 +498,13 @@ pub(super) fn chat(draft: &ChatDraft, place: Place<'_>, deflater: &mut Deflater)
     record.integer("rwm", draft.read);
     record.text("lah", &draft.own_handle);
     record.text("guid", &draft.guid);
-    if let Some(name) = &draft.name {
+    if draft.dirty == Some(DirtyChat::NoName) {
+        record.without_value("name");
+    } else if let Some(name) = &draft.name {
         record.text("name", name);
+    }
+    if draft.dirty == Some(DirtyChat::UnknownFields) {
+        record.unknown();
     }
     record.clear_texts("dids", &["D0D0D0D0-0000-4000-8000-000000000001"]);
     record.finish("chatEncryptedv2")
@@ -480,12 +527,14 @@ pub(super) struct FileDraft {
     pub(super) is_sticker: bool,
     /// `ig`.
     pub(super) is_outgoing: bool,
-    /// `cdt`, `sdt`: seconds since 2001.
+    /// `cdt`, `sdt`: seconds since 2001; they can be negative.
     pub(super) created: i64,
+    /// What is wrong with it.
+    pub(super) dirty: Option<DirtyFile>,
 }
 
-/// What `cm` holds.
-pub(super) fn file_description(draft: &FileDraft, deflater: &mut Deflater) -> Vec<u8> {
+/// Writes `cm`.
+pub(super) fn describe_file(record: &mut Writer<'_>, draft: &FileDraft, deflater: &mut Deflater) {
     let text = |text: &str| Plist::Text(text.to_owned());
     let path = format!(
         "~/Library/Messages/Attachments/de/13/{}/{}",
@@ -498,6 +547,11 @@ pub(super) fn file_description(draft: &FileDraft, deflater: &mut Deflater) -> Ve
         ("mime-type".to_owned(), text(&draft.mime)),
         ("uti-type".to_owned(), text(&draft.uti)),
     ]);
+    let guid = if draft.dirty == Some(DirtyFile::NoGuid) {
+        ""
+    } else {
+        &draft.guid
+    };
     let list = dictionary(&[
         ("mimet", text(&draft.mime)),
         ("sdt", Plist::Integer(draft.created.into())),
@@ -505,7 +559,7 @@ pub(super) fn file_description(draft: &FileDraft, deflater: &mut Deflater) -> Ve
         ("tb", Plist::Integer(draft.size.into())),
         ("st", Plist::Integer(5)),
         ("is", Plist::Boolean(draft.is_sticker)),
-        ("aguid", text(&draft.guid)),
+        ("aguid", text(guid)),
         ("ha", Plist::Boolean(false)),
         ("ui", user_info),
         ("fn", text(&path)),
@@ -514,7 +568,14 @@ pub(super) fn file_description(draft: &FileDraft, deflater: &mut Deflater) -> Ve
         ("vers", Plist::Integer(1)),
         ("t", text(&draft.uti)),
     ]);
-    deflater.deflate(&list)
+    if draft.dirty == Some(DirtyFile::NoGzip) {
+        record.bytes("cm", &list);
+    } else {
+        record.bytes("cm", &deflater.deflate(&list));
+    }
+    if draft.dirty == Some(DirtyFile::Damaged) {
+        record.damage();
+    }
 }
 
 /// A binary property list with these entries.

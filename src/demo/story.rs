@@ -15,6 +15,7 @@ use crate::demo::cast::Chat;
 use crate::demo::cast::ChatKind;
 use crate::demo::link;
 use crate::demo::plan::BLOCK;
+use crate::demo::plan::BUSINESS;
 use crate::demo::plan::CYCLE;
 use crate::demo::plan::DELETED_LATER;
 use crate::demo::plan::Dirty;
@@ -22,6 +23,7 @@ use crate::demo::plan::EDITED_LATER;
 use crate::demo::plan::Part;
 use crate::demo::plan::Place;
 use crate::demo::plan::Target;
+use crate::demo::plan::UNANSWERED_SLOT;
 use crate::demo::plan::file_places;
 use crate::demo::random::Names;
 use crate::demo::random::Random;
@@ -100,6 +102,8 @@ pub(super) struct Story {
     pub(super) messages: u64,
     pub(super) cast: Cast,
     pub(super) names: Names,
+    /// Names of the messages of chats with businesses.
+    business_names: Names,
     dirtiness: Dirtiness,
 }
 
@@ -108,10 +112,16 @@ impl Story {
         Self {
             seed,
             messages,
-            cast: Cast::new(seed, messages),
+            cast: Cast::new(seed, messages, dirtiness == Dirtiness::AsSeen),
             names: Names::new(seed, ZoneKind::Message.number().into()),
+            business_names: Names::new(seed, ZoneKind::BotMessage.number().into()),
             dirtiness,
         }
+    }
+
+    /// Whether it has what real accounts have.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.dirtiness == Dirtiness::AsSeen
     }
 
     /// The GUID of a message, in upper case.
@@ -129,24 +139,28 @@ impl Story {
         }
     }
 
-    /// When a message was sent, nanoseconds since 2001.
+    /// When a message was sent, nanoseconds since 2001. Businesses write at the same times as others.
     pub(super) fn time(&self, index: u64) -> i64 {
         let step =
             SPAN_SECONDS * NANOS / i64::try_from(self.messages.max(1_000)).unwrap_or(i64::MAX);
         let jitter =
             Random::new(self.seed, Stream::Message, index ^ (1 << 63)).below(step.unsigned_abs());
-        let index = i64::try_from(index).unwrap_or_default();
+        let place = index.checked_sub(BUSINESS).unwrap_or(index);
+        let index = i64::try_from(place).unwrap_or_default();
         BEGIN_SECONDS * NANOS + index * step + i64::try_from(jitter).unwrap_or_default()
     }
 
     /// The conversation of a block.
     fn chat(&self, place: Place) -> Option<&Chat> {
+        if place.is_business() {
+            return self.cast.business(place.slot != UNANSWERED_SLOT);
+        }
         let mut random = Random::new(self.seed, Stream::Block, place.block());
         self.cast.chat(&mut random, place.needs_group())
     }
 
     fn part(&self, place: Place) -> Part {
-        place.part(self.dirtiness == Dirtiness::AsSeen)
+        place.part(self.is_dirty())
     }
 
     /// What stands at an index.
@@ -209,12 +223,17 @@ struct Author<'a> {
 impl<'a> Author<'a> {
     fn new(story: &'a Story, place: Place, chat: &'a Chat) -> Self {
         let mut random = Random::new(story.seed, Stream::Message, place.index);
-        let is_from_me = chat.members.is_empty() || random.percent(45);
+        let is_from_me = chat.members.is_empty() || random.percent(45) && chat.is_answered();
         let member = random.index(chat.members.len());
         let sender = chat.members.get(member).filter(|_| !is_from_me).cloned();
         let time = story.time(place.index);
         let guid = story.guid(place.index);
-        let record = story.names.name(place.index);
+        let (zone, names) = if place.is_business() {
+            (ZoneKind::BotMessage, story.business_names)
+        } else {
+            (ZoneKind::Message, story.names)
+        };
+        let record = names.name(place.index);
         let sent = u64::try_from(time).unwrap_or_default();
         let draft = MessageDraft {
             kind: MESSAGE,
@@ -242,7 +261,7 @@ impl<'a> Author<'a> {
             ..MessageDraft::default()
         };
         let truth = Truth {
-            zone: ZoneKind::Message,
+            zone,
             record,
             guid,
             conversation: Some(chat.key.clone()),
@@ -624,7 +643,7 @@ fn chat_id(seed: u64, chat: &Chat, random: &mut Random) -> String {
             1 => chat.group_id.to_lowercase(),
             _ => identifier,
         },
-        ChatKind::Direct | ChatKind::Own => match form {
+        ChatKind::Direct | ChatKind::Own | ChatKind::Business => match form {
             0 => format!("{};-;{identifier}", chat.service),
             1 => format!("any;-;{identifier}"),
             _ => identifier,
@@ -637,10 +656,5 @@ fn spelled(address: &str, random: &mut Random) -> String {
     if address.is_empty() || !random.percent(5) {
         return address.to_owned();
     }
-    let scheme = if address.contains('@') {
-        "mailto"
-    } else {
-        "tel"
-    };
-    format!("{scheme}:{address}")
+    cast::uri(address)
 }

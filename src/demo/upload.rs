@@ -10,6 +10,8 @@
 //! | the Live Photo | has its movie in `avid` |
 //! | the document | several chunks; in every tenth cycle there is no `lqa` |
 //!
+//! In a dirty account some of the records are damaged: [`DirtyFile`] says how.
+//!
 //! Source: facts of CloudKit, 3.6 and 5.
 
 use std::net::SocketAddr;
@@ -38,7 +40,9 @@ use crate::codec::mmcs::HttpRequest;
 use crate::codec::mmcs::Payload;
 use crate::demo::files;
 use crate::demo::files::File;
+use crate::demo::plan::BUSINESS_FILE;
 use crate::demo::plan::CYCLE;
+use crate::demo::plan::DirtyFile;
 use crate::demo::plan::FILES;
 use crate::demo::plan::FileKind;
 use crate::demo::plan::FilePlace;
@@ -116,18 +120,28 @@ impl<'a> Upload<'a> {
 
     /// The message that it belongs to.
     pub(super) fn message(self) -> u64 {
-        self.number / file_places() * CYCLE + self.place.message
+        self.cycle() * CYCLE + self.place.message
     }
 
     /// Whether it is in iCloud at all.
     pub(super) fn has_file(self) -> bool {
-        let cycle = self.number / file_places();
-        self.place.kind != FileKind::Document || cycle % 10 != 4
+        let is_missing = self.place.kind == FileKind::Document && self.cycle() % 10 == 4;
+        !is_missing && self.dirty() != Some(DirtyFile::NoFile)
+    }
+
+    /// What is wrong with its record.
+    pub(super) fn dirty(self) -> Option<DirtyFile> {
+        let is_dirty = self.story.is_dirty() && self.number < BUSINESS_FILE;
+        DirtyFile::of(self.place.kind, self.cycle()).filter(|_| is_dirty)
+    }
+
+    fn cycle(self) -> u64 {
+        self.number / file_places()
     }
 
     /// The file itself.
     pub(super) fn content(self, field: FileField) -> File {
-        let cycle = self.number / file_places();
+        let cycle = self.cycle();
         let is_large = cycle % LARGE_EVERY == LARGE_EVERY - 1;
         let (kind, number) = match (field, self.place.kind) {
             (FileField::Movie, _) => (FileKind::Movie, self.number + 1),
@@ -153,8 +167,7 @@ impl<'a> Upload<'a> {
     /// The key that it is stored under.
     fn stored_key(self, field: FileField) -> AssetKey {
         if self.place.kind == FileKind::Forwarded {
-            let cycle = self.number / file_places();
-            return self.key(cycle * file_places() + ORIGINAL, field);
+            return self.key(self.cycle() * file_places() + ORIGINAL, field);
         }
         self.own_key(field)
     }
@@ -192,7 +205,10 @@ impl<'a> Upload<'a> {
         let mut record = Writer::new(place);
         let file = self.content(FileField::File);
         let draft = self.draft(&file);
-        record.bytes("cm", &record::file_description(&draft, deflater));
+        record::describe_file(&mut record, &draft, deflater);
+        if draft.dirty == Some(DirtyFile::NoFile) {
+            record.without_value(FileField::File.name());
+        }
         let mut fields = Vec::new();
         if self.has_file() {
             fields.push(FileField::File);
@@ -234,6 +250,9 @@ impl<'a> Upload<'a> {
                 described,
                 key.as_ref().map(|key| &key.expose()[..]),
             );
+            if draft.dirty == Some(DirtyFile::NoFileKey) {
+                record.damage();
+            }
         }
         (record.finish("attachment"), bundled)
     }
@@ -241,6 +260,7 @@ impl<'a> Upload<'a> {
     /// What the record says of the file.
     pub(super) fn draft(self, file: &File) -> FileDraft {
         let size = i64::try_from(file.bytes.len()).unwrap_or_default();
+        let created = self.story.time(self.message()) / 1_000_000_000;
         FileDraft {
             guid: self.story.file_guid(self.number),
             name: file.name.clone(),
@@ -250,7 +270,12 @@ impl<'a> Upload<'a> {
             size: if self.number % 7 == 3 { -1 } else { size },
             is_sticker: self.place.kind == FileKind::Sticker,
             is_outgoing: false,
-            created: self.story.time(self.message()) / 1_000_000_000,
+            created: if self.number % 7 == 5 {
+                -created
+            } else {
+                created
+            },
+            dirty: self.dirty(),
         }
     }
 

@@ -12,6 +12,8 @@ use crate::demo::cast::Chat;
 use crate::demo::feed::Feed;
 use crate::demo::feed::Step;
 use crate::demo::live::RECOVERABLE;
+use crate::demo::plan::DirtyChat;
+use crate::demo::plan::DirtyFile;
 use crate::demo::random::Random;
 use crate::demo::random::Stream;
 use crate::demo::record;
@@ -75,18 +77,31 @@ impl Account {
             Step::File { number } => {
                 let upload = self.upload(*number)?;
                 let written = seconds(self.story.time(upload.message()));
-                let place = place(&secrets.current, None, written);
-                return Some(upload.record(place, host, deflater));
+                let key = if upload.dirty() == Some(DirtyFile::LateKey) {
+                    &secrets.late
+                } else {
+                    &secrets.current
+                };
+                return Some(upload.record(place(key, None, written), host, deflater));
             }
-            Step::Chat { chat, snapshot } => {
+            Step::Chat {
+                chat,
+                snapshot,
+                dirty,
+                ..
+            } => {
                 let chat = self.story.cast.chats.get(*chat)?;
-                let written = self.chat_time(chat, *snapshot);
-                let draft = self.chat_draft(chat, *snapshot);
-                record::chat(
-                    &draft,
-                    place(&secrets.current, None, seconds(written)),
-                    deflater,
-                )
+                let written = seconds(self.chat_time(chat, *snapshot));
+                let draft = ChatDraft {
+                    dirty: *dirty,
+                    ..self.chat_draft(chat, *snapshot)
+                };
+                let key = if *dirty == Some(DirtyChat::LateKey) {
+                    &secrets.late
+                } else {
+                    &secrets.current
+                };
+                record::chat(&draft, place(key, None, written), deflater)
             }
             Step::RecoverableChat => {
                 let chat = self.story.cast.chats.get(Feed::recoverable_chat())?;
@@ -128,7 +143,7 @@ impl Account {
         let secrets = self.keys.zone(zone)?;
         let key = match choice {
             // Recently Deleted has one key.
-            _ if zone != ZoneKind::Message => &secrets.current,
+            _ if zone.is_recently_deleted() => &secrets.current,
             KeyChoice::Current => &secrets.current,
             KeyChoice::BeforeChange => &secrets.before,
             KeyChoice::Late => &secrets.late,
@@ -145,13 +160,16 @@ impl Account {
     pub(super) fn told_by(&self, step: &Step) -> Option<Told> {
         match step {
             Step::Message { index, is_edited } => self.story.message(*index, *is_edited),
-            Step::Recoverable { number } => {
-                let mut told = self
-                    .story
-                    .message(Feed::recoverable_message(*number), false)?;
+            Step::Recoverable { index, .. } => {
+                let mut told = self.story.message(*index, false)?;
+                let zone = if told.truth.zone == ZoneKind::BotMessage {
+                    ZoneKind::BotRecoverable
+                } else {
+                    ZoneKind::Recoverable
+                };
                 told.draft.kind = RECOVERABLE;
-                told.truth.zone = ZoneKind::Recoverable;
-                told.truth.record = self.feed.name(ZoneKind::Recoverable, step)?;
+                told.truth.zone = zone;
+                told.truth.record = self.feed.name(zone, step)?;
                 Some(told)
             }
             Step::Live(change) => change.told.clone(),
@@ -189,25 +207,32 @@ impl Account {
             target: None,
             readable: Readable::Yes,
         };
-        Some(match step {
+        let mut truth = match step {
             Step::Message { .. } | Step::Recoverable { .. } | Step::Live(_) => {
-                let mut truth = self.told_by(step)?.truth;
-                if has_late_key && truth.readable == Readable::MissingKey
-                    || zone != ZoneKind::Message
-                {
-                    truth.readable = Readable::Yes;
-                }
+                self.told_by(step)?.truth
+            }
+            Step::Chat {
+                chat,
+                snapshot,
+                dirty,
+                ..
+            } => {
+                let (chat, name) = self.chat_and_name(*chat, *snapshot)?;
+                let sent = self.chat_time(chat, *snapshot);
+                let mut truth = truth(What::Chat, chat.group_id.clone(), name, sent);
+                truth.conversation = Some(chat.key.clone());
+                truth.readable = match dirty {
+                    Some(DirtyChat::NoName) => Readable::BadField("name"),
+                    Some(DirtyChat::Damaged) => Readable::BadField("prop"),
+                    Some(DirtyChat::DamagedMember) => Readable::BadField("ptcpts"),
+                    Some(DirtyChat::LateKey) => Readable::MissingKey,
+                    Some(DirtyChat::UnknownFields) | None => Readable::Yes,
+                };
                 truth
             }
-            Step::Chat { .. } | Step::RecoverableChat => {
-                let (chat, snapshot) = if let Step::Chat { chat, snapshot } = step {
-                    (*chat, *snapshot)
-                } else {
-                    (Feed::recoverable_chat(), 0)
-                };
-                let chat = self.story.cast.chats.get(chat)?;
-                let name = self.chat_draft(chat, snapshot).name;
-                let sent = self.chat_time(chat, snapshot);
+            Step::RecoverableChat => {
+                let (chat, name) = self.chat_and_name(Feed::recoverable_chat(), 0)?;
+                let sent = self.chat_time(chat, 0);
                 let mut truth = truth(What::Chat, chat.group_id.clone(), name, sent);
                 truth.conversation = Some(chat.key.clone());
                 truth
@@ -216,7 +241,16 @@ impl Account {
                 let upload = self.upload(*number)?;
                 let draft = upload.draft(&upload.content(FileField::File));
                 let sent = self.story.time(upload.message());
-                truth(What::File, draft.guid, Some(draft.name), sent)
+                let mut truth = truth(What::File, draft.guid, Some(draft.name), sent);
+                truth.readable = match draft.dirty {
+                    Some(DirtyFile::Damaged | DirtyFile::NoGzip | DirtyFile::NoGuid) => {
+                        Readable::BadField("cm")
+                    }
+                    Some(DirtyFile::NoFile | DirtyFile::NoFileKey) => Readable::BadField("lqa"),
+                    Some(DirtyFile::LateKey) => Readable::MissingKey,
+                    None => Readable::Yes,
+                };
+                truth
             }
             Step::Foreign { index } => {
                 let sent = self.story.time(*index);
@@ -226,7 +260,17 @@ impl Account {
             | Step::NoIdentifier
             | Step::EmptyIdentifier
             | Step::Strange { .. } => return None,
-        })
+        };
+        if has_late_key && truth.readable == Readable::MissingKey || zone.is_recently_deleted() {
+            truth.readable = Readable::Yes;
+        }
+        Some(truth)
+    }
+
+    /// A conversation, and its name at one of its states.
+    fn chat_and_name(&self, chat: usize, snapshot: u64) -> Option<(&Chat, Option<String>)> {
+        let chat = self.story.cast.chats.get(chat)?;
+        Some((chat, self.chat_draft(chat, snapshot).name))
     }
 
     /// Seals a message record of anybody's making with the keys of this account, under any name: for tests that bring their
@@ -261,15 +305,8 @@ impl Account {
         let is_last = snapshot + 1 >= chat.snapshots;
         let joined = usize::try_from(snapshot + 2).unwrap_or(usize::MAX);
         let count = if is_last { chat.members.len() } else { joined };
-        let scheme = |address: &String| {
-            let scheme = if address.contains('@') {
-                "mailto"
-            } else {
-                "tel"
-            };
-            format!("{scheme}:{address}")
-        };
-        let mut members: Vec<String> = chat.members.iter().take(count).map(scheme).collect();
+        let known = chat.members.iter().take(count);
+        let mut members: Vec<String> = known.map(|address| cast::uri(address)).collect();
         if chat.is_group() || members.is_empty() {
             members.push(format!("tel:{}", cast::OWN_NUMBER));
         }
@@ -297,6 +334,7 @@ impl Account {
             own_handle: cast::OWN_NUMBER.to_owned(),
             name: chat.name.filter(|_| is_last).map(str::to_owned),
             read: self.story.time(self.story.messages),
+            dirty: None,
         }
     }
 }

@@ -11,16 +11,29 @@ pub enum ZoneKind {
     Attachment,
     /// `recoverableMessageDeleteZone`.
     Recoverable,
+    /// `chatBotMessageZone`.
+    BotMessage,
+    /// `chatBotAttachmentZone`.
+    BotAttachment,
+    /// `chatBotRecoverableMessageDeleteZone`.
+    BotRecoverable,
 }
 
 impl ZoneKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 7] = [
         Self::Chat,
         Self::Message,
         Self::Attachment,
         Self::Recoverable,
+        Self::BotMessage,
+        Self::BotAttachment,
+        Self::BotRecoverable,
     ];
+
+    /// Those of chats with businesses, which most accounts do not have.
+    pub const OF_BUSINESSES: [Self; 3] =
+        [Self::BotMessage, Self::BotAttachment, Self::BotRecoverable];
 
     /// The zone's name.
     pub const fn name(self) -> &'static str {
@@ -29,6 +42,9 @@ impl ZoneKind {
             Self::Message => "messageManateeZone",
             Self::Attachment => "attachmentManateeZone",
             Self::Recoverable => "recoverableMessageDeleteZone",
+            Self::BotMessage => "chatBotMessageZone",
+            Self::BotAttachment => "chatBotAttachmentZone",
+            Self::BotRecoverable => "chatBotRecoverableMessageDeleteZone",
         }
     }
 
@@ -44,6 +60,14 @@ impl ZoneKind {
             Self::Message => 1,
             Self::Attachment => 2,
             Self::Recoverable => 3,
+            Self::BotMessage => 4,
+            Self::BotAttachment => 5,
+            Self::BotRecoverable => 6,
         }
+    }
+
+    /// Whether it holds what was deleted lately.
+    pub const fn is_recently_deleted(self) -> bool {
+        matches!(self, Self::Recoverable | Self::BotRecoverable)
     }
 }
