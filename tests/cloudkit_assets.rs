@@ -33,10 +33,14 @@ use footbridge::app::media::FetchedFiles;
 use footbridge::apple::asset::PlainChunk;
 use footbridge::apple::session::Session;
 use footbridge::base::ids::AttachmentGuid;
+use footbridge::base::ids::Guid;
 use footbridge::base::ids::RecordName;
 use footbridge::base::ids::RowId;
 use footbridge::base::ids::ZoneName;
+use footbridge::base::limits::ATTACHMENT_WAITS;
 use footbridge::base::tasks::TaskGroup;
+use footbridge::base::time::Clock;
+use footbridge::base::time::FixedClock;
 use footbridge::base::time::SystemClock;
 use footbridge::deliver::endpoint::LegacyMedia;
 use footbridge::deliver::endpoint::MediaFiles;
@@ -60,6 +64,10 @@ use footbridge::ingest::cloudkit::Connect;
 use footbridge::matrix::media::MediaSecret;
 use footbridge::model::attachment::Attachment;
 use footbridge::model::attachment::AttachmentState;
+use footbridge::model::change::Placement;
+use footbridge::model::message::Author;
+use footbridge::model::message::Kind;
+use footbridge::model::message::Message;
 use footbridge::model::record::CloudAsset;
 use footbridge::model::record::CloudRecord;
 use footbridge::model::record::CloudValue;
@@ -85,6 +93,7 @@ use footbridge::source::cloudkit::SetupError;
 use footbridge::source::cloudkit::Summary;
 use footbridge::source::cloudkit::ZoneAnswer;
 use footbridge::store::Page;
+use footbridge::store::Preparer;
 use footbridge::store::Snapshot;
 use footbridge::store::Store;
 use footbridge::store::StoreError;
@@ -94,6 +103,7 @@ use footbridge::store::cloud::CloudPage;
 use footbridge::store::cloud::ZoneStep;
 use footbridge::store::value::CloudAccount;
 use redb::backends::InMemoryBackend;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::cloud_account::import;
@@ -546,6 +556,8 @@ struct OneFile {
     breaks: Arc<Mutex<VecDeque<usize>>>,
     /// How many pieces were held at the beginning of each download.
     begun: Arc<Mutex<Vec<usize>>>,
+    /// When each download began.
+    times: Arc<Mutex<Vec<Instant>>>,
 }
 
 impl Connect for OneFile {
@@ -590,6 +602,7 @@ impl Cloud for OneFile {
 
     fn download(&self, request: FileRequest) -> Pieces {
         self.begun.lock().unwrap().push(request.held.len());
+        self.times.lock().unwrap().push(Instant::now());
         assert!(request.held.iter().all(|length| *length == PIECE));
         Pieces {
             next: request.held.len(),
@@ -628,9 +641,21 @@ impl Download for Pieces {
 
 /// An archive that knows one file of CloudKit.
 fn store_with_file() -> (Store, RowId) {
+    let store = empty_store();
+    let row = know_file(&store, "long", "1A2B3C4D-0001-4002-8003-ABCDEF012345");
+    (store, row)
+}
+
+/// An archive that has a session and nothing else.
+fn empty_store() -> Store {
     let store = Store::open_backend(InMemoryBackend::new(), Arc::new(SystemClock)).unwrap();
     import(&store, support::cloud_account::session(|_| true));
-    let guid = AttachmentGuid::parse("1A2B3C4D-0001-4002-8003-ABCDEF012345").unwrap();
+    store
+}
+
+/// Stores what CloudKit says of a file.
+fn know_file(store: &Store, name: &str, guid: &str) -> RowId {
+    let guid = AttachmentGuid::parse(guid).unwrap();
     let attachment = bare_attachment(guid.as_str(), AttachmentState::Wanted);
     let asset = CloudAsset {
         signature: vec![4; 21],
@@ -638,22 +663,47 @@ fn store_with_file() -> (Store, RowId) {
     };
     let record = CloudRecord {
         zone: CloudZone::Attachments.name().to_owned(),
-        name: "long".to_owned(),
+        name: name.to_owned(),
         fields: vec![("lqa".to_owned(), CloudValue::Asset(asset))],
         ..CloudRecord::default()
     };
-    let item = CloudItem {
-        name: RecordName::parse("long").unwrap(),
-        content: CloudContent::File {
-            attachment: Some(Box::new(attachment)),
-            record,
-            unreadable: Vec::new(),
+    let content = CloudContent::File {
+        attachment: Some(Box::new(attachment)),
+        record,
+        unreadable: Vec::new(),
+    };
+    apply(store, CloudZone::Attachments, name, content);
+    let row = store.snapshot().unwrap().attachment_with(&guid).unwrap();
+    row.unwrap()
+}
+
+/// Stores a message and what CloudKit says of its file. Only what belongs to a message is news.
+fn know_sent_file(store: &Store, name: &str, guid: &str) -> RowId {
+    let row = know_file(store, name, &format!("at_0_{guid}"));
+    let kind = Kind::Message { about: None };
+    let message = Message::new(Guid::parse(guid).unwrap(), kind, Author::Owner);
+    let prepared = Preparer::default().prepare_alone(message, Placement::default());
+    let content = CloudContent::Message {
+        prepared: Box::new(prepared.unwrap()),
+        record: CloudRecord {
+            name: name.to_owned(),
+            ..CloudRecord::default()
         },
+    };
+    apply(store, CloudZone::Messages, name, content);
+    row
+}
+
+/// Stores a record.
+fn apply(store: &Store, zone: CloudZone, name: &str, content: CloudContent) {
+    let item = CloudItem {
+        name: RecordName::parse(name).unwrap(),
+        content,
         raw: None,
     };
     let page = Page {
         cloud: Some(CloudPage {
-            zone: CloudZone::Attachments,
+            zone,
             items: vec![item],
             step: ZoneStep::Forward(None),
         }),
@@ -662,8 +712,6 @@ fn store_with_file() -> (Store, RowId) {
     store
         .write::<StoreError>(|tx| tx.apply(page, SourceKind::CloudKit, 1))
         .unwrap();
-    let row = store.snapshot().unwrap().attachment_with(&guid).unwrap();
-    (store, row.unwrap())
 }
 
 async fn fetch_long(store: &Store, cloud: &OneFile) -> Outcome {
@@ -761,4 +809,45 @@ async fn attempts_are_remembered_when_everything_ends_between_them() {
             .state,
         AttachmentState::Held { .. }
     ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_comes_while_another_waits_to_be_tried_again_does_not_wait() {
+    let store = empty_store();
+    let first = know_sent_file(&store, "first", "1A2B3C4D-0001-4002-8003-000000000001");
+    let cloud = OneFile::default();
+    cloud.breaks.lock().unwrap().push_back(0);
+    let (_wishes, mut list) = assets::wishes();
+    let options = Options {
+        free_floor: 0,
+        ..Options::default()
+    };
+    let (clock, stop) = (FixedClock(SystemClock.now()), CancellationToken::new());
+    let mut changes = store.changes();
+    let state = |row: RowId| {
+        let stored = store.snapshot().unwrap().attachment(row).unwrap();
+        stored.attachment.state.name().to_owned()
+    };
+    let watch = async {
+        while state(first) != "failed" {
+            changes.changed().await.unwrap();
+        }
+        let second = know_sent_file(&store, "later", "1A2B3C4D-0001-4002-8003-000000000002");
+        while state(second) != "held" {
+            changes.changed().await.unwrap();
+        }
+    };
+
+    tokio::select! {
+        ended = assets::run((&store, &clock), &cloud, options, &mut list, &stop) => {
+            panic!("{ended:?}")
+        }
+        () = watch => {}
+    }
+
+    let times = cloud.times.lock().unwrap().clone();
+    assert_eq!(times.len(), 2);
+    assert_eq!(state(first), "failed");
+    let waited = times[1] - times[0];
+    assert!(waited < cloud.delay(ATTACHMENT_WAITS[0]), "{waited:?}");
 }

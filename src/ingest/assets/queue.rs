@@ -110,9 +110,9 @@ pub async fn run<C: Connect>(
             () = stop.cancelled() => break,
             Some(wish) = wishes.0.recv() => queue.wish(wish).await?,
             Some(done) = queue.tasks.join_next() => queue.done(done).await?,
-            news = changes.changed(), if queue.look.is_through && wake.is_none() => {
+            news = changes.changed(), if queue.look.is_through && !queue.is_paused => {
                 if news.is_ok() {
-                    queue.look_again(queue.cloud.delay(ATTACHMENT_LOOK));
+                    queue.wake_at(Instant::now() + queue.cloud.delay(ATTACHMENT_LOOK));
                 }
             }
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => queue.awake(),
@@ -238,8 +238,11 @@ impl<'a, C: Connect> Queue<'a, C> {
             }
             self.look()?;
         }
-        if self.look.is_through && self.wake.is_none() && !self.is_paused {
-            self.wake = self.due.map(|due| self.instant_of(due));
+        if let Some(due) = self.due
+            && self.look.is_through
+            && !self.is_paused
+        {
+            self.wake_at(self.instant_of(due));
         }
         Ok(())
     }
@@ -473,12 +476,12 @@ impl<'a, C: Connect> Queue<'a, C> {
         }
         self.is_paused = true;
         self.ready.clear();
-        self.look_again(pause);
+        self.wake = Some(Instant::now() + pause);
     }
 
-    /// Looks through all that is wanted once more, after a while.
-    fn look_again(&mut self, after: std::time::Duration) {
-        self.wake = Some(Instant::now() + after);
+    /// Looks through all that is wanted once more, at this time if not before.
+    fn wake_at(&mut self, at: Instant) {
+        self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
     }
 
     /// The wait is over.
