@@ -529,6 +529,10 @@ async fn no_more_is_held_than_the_owner_allows() {
     let states = world.states();
     assert!(states["held"] > 0 && states["wanted"] > 0, "{states:?}");
     assert!(held(&world) <= limit_bytes, "{}", held(&world));
+    world.loopback.take_requests();
+    world.fetch(options).await;
+    let asked = world.loopback.take_requests();
+    assert!(asked.is_empty(), "{asked:?} about files without room");
     let all = Options {
         keep: Keep::All,
         ..options
@@ -850,4 +854,33 @@ async fn a_file_that_comes_while_another_waits_to_be_tried_again_does_not_wait()
     assert_eq!(state(first), "failed");
     let waited = times[1] - times[0];
     assert!(waited < cloud.delay(ATTACHMENT_WAITS[0]), "{waited:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_of_an_abandoned_file_goes_when_there_is_no_room() {
+    let (store, row) = store_with_file();
+    let cloud = OneFile::default();
+    cloud.breaks.lock().unwrap().extend([2, 2, 2]);
+    fetch_long(&store, &cloud).await;
+    let kept = |store: &Store| store.snapshot().unwrap().download_sizes().unwrap();
+    assert_eq!(kept(&store), BTreeMap::from([(row, 6 * PIECE as u64)]));
+    let (_wishes, mut list) = assets::wishes();
+    let options = Options {
+        ends: true,
+        free_floor: 0,
+        limit_bytes: 1_000_000,
+        ..Options::default()
+    };
+    let stop = CancellationToken::new();
+
+    let run = assets::run((&store, &SystemClock), &cloud, options, &mut list, &stop);
+    assert_eq!(run.await.unwrap(), Outcome::default());
+
+    assert_eq!(kept(&store), BTreeMap::new());
+    let snapshot = store.snapshot().unwrap();
+    assert_sound(&snapshot);
+    assert_eq!(
+        snapshot.attachment(row).unwrap().attachment.state.name(),
+        "abandoned"
+    );
 }

@@ -7,7 +7,7 @@
 //! | fetching | a row of `downloads`, chunks under its number | more chunks; the whole; a failure, which keeps them |
 //! | held | a row of `blobs` with the same chunks; no row of `downloads` | [`Transaction::evict`]: wanted |
 //! | failed | `failures` counts the attempts | wanted again when its time comes, with the chunks that are here |
-//! | abandoned | the attachment says why | [`Transaction::retry_file`]: wanted |
+//! | abandoned | the attachment says why; its chunks stay as long as there is room | [`Transaction::retry_file`]: wanted |
 //!
 //! Source: design 6; AT-3, AT-6 to AT-8.
 
@@ -315,6 +315,24 @@ impl Snapshot {
     /// [`StoreError::Io`], [`StoreError::Value`].
     pub fn download(&self, row: RowId) -> Result<Option<StoredDownload>, StoreError> {
         find(self.tables.downloads()?, "downloads", row.0)
+    }
+
+    /// How much is here of each file that is not whole, bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`], [`StoreError::Value`].
+    pub fn download_sizes(&self) -> Result<BTreeMap<RowId, u64>, StoreError> {
+        use redb::ReadableTable;
+
+        let failed = |error| StoreError::from_redb("reading", error);
+        let mut found = BTreeMap::new();
+        for entry in self.tables.downloads()?.iter().map_err(failed)? {
+            let (row, bytes) = entry.map_err(failed)?;
+            let download: StoredDownload = value("downloads", bytes.value())?;
+            found.insert(RowId(row.value()), download.size_bytes());
+        }
+        Ok(found)
     }
 
     /// The record by which a file can be fetched from CloudKit.

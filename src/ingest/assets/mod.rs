@@ -2,9 +2,9 @@
 //!
 //! Files that arrived last are fetched first. What a client asks for is fetched at once, ahead of all others. A file that
 //! could not be had is tried three times; one that never will be is abandoned with the reason, and wanted again when its
-//! owner says so or imports another session. What is held beyond the limit goes, the files that arrived first before others,
-//! and is wanted again. It can be stopped, or killed, at any time: a file goes on behind the last
-//! piece that was stored.
+//! owner says so, imports another session, or its key comes. What is held beyond the limit goes: beginnings of files that did
+//! not come, then the files that arrived first, which are wanted again. It can be stopped, or killed, at any time: a file
+//! goes on behind the last piece that was stored.
 //!
 //! | file | what it does |
 //! |---|---|
@@ -18,7 +18,7 @@
 //! |---|---|
 //! | iCloud cannot be asked, the session is not accepted | a pause for all; no file is to blame |
 //! | a piece is wrong or does not come, no key opens it, the host is busy | an attempt of this file; the next after a while (AT-6) |
-//! | the file is gone, forbidden, not what it was | abandoned (AT-7, AT-10) |
+//! | the file is gone, forbidden, not what it was; its own key is sealed | abandoned (AT-7, AT-10) |
 //!
 //! Source: AT-3 to AT-12; D8; design 6.
 

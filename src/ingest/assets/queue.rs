@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::oneshot;
 use tokio::task::JoinError;
 use tokio::task::JoinSet;
+use tokio::task::yield_now;
 use tokio::time::Instant;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
@@ -42,6 +43,7 @@ use crate::ingest::assets::fetch::End;
 use crate::ingest::assets::fetch::Job;
 use crate::ingest::assets::fetch::budget;
 use crate::ingest::assets::fetch::fetch;
+use crate::ingest::assets::room::Gone;
 use crate::ingest::assets::room::Room;
 use crate::ingest::cloudkit::Connect;
 use crate::model::attachment::AttachmentState;
@@ -96,9 +98,8 @@ pub async fn run<C: Connect>(
     stop: &CancellationToken,
 ) -> Result<Outcome, IngestError> {
     let mut queue = Queue::new(store, clock, connect, options)?;
-    for sha256 in queue.room.excess() {
-        queue.writer.apply(move |tx| tx.evict(&sha256)).await?;
-    }
+    let gone = queue.room.excess();
+    queue.remove(gone).await?;
     let mut changes = store.changes();
     loop {
         queue.fill().await?;
@@ -203,7 +204,7 @@ impl<'a, C: Connect> Queue<'a, C> {
             imports: account.imports,
             keys: Arc::new(keys(&snapshot)?),
             budget: Arc::new(budget()),
-            room: Room::new(&options, snapshot.blobs()?),
+            room: Room::new(&options, snapshot.blobs()?, snapshot.download_sizes()?),
             tasks: JoinSet::new(),
             running: HashMap::new(),
             asked_for: 0,
@@ -237,6 +238,8 @@ impl<'a, C: Connect> Queue<'a, C> {
                 break;
             }
             self.look()?;
+            // There may be many of which none can be fetched.
+            yield_now().await;
         }
         if let Some(due) = self.due
             && self.look.is_through
@@ -257,6 +260,7 @@ impl<'a, C: Connect> Queue<'a, C> {
             self.look.place = Some(row);
             if let Some(job) = self.job(&snapshot, row)?
                 && !self.running.contains_key(&row)
+                && self.room.fits(row, job.size_bytes)
             {
                 jobs.push(job);
             }
@@ -346,9 +350,7 @@ impl<'a, C: Connect> Queue<'a, C> {
         let Some(gone) = self.room.reserve(row, reserved, is_asked_for) else {
             return Ok(());
         };
-        for sha256 in gone {
-            self.writer.apply(move |tx| tx.evict(&sha256)).await?;
-        }
+        self.remove(gone).await?;
         self.running.entry(row).or_default().extend(waits);
         self.asked_for += usize::from(is_asked_for);
         let cloud = Arc::clone(&self.cloud);
@@ -362,6 +364,17 @@ impl<'a, C: Connect> Queue<'a, C> {
                 end: fetch(cloud, stored, budget, job).await,
             }
         });
+        Ok(())
+    }
+
+    /// Removes what makes room.
+    async fn remove(&self, gone: Gone) -> Result<(), StoreError> {
+        for row in gone.parts {
+            self.writer.apply(move |tx| tx.drop_download(row)).await?;
+        }
+        for (_, sha256) in gone.blobs {
+            self.writer.apply(move |tx| tx.evict(&sha256)).await?;
+        }
         Ok(())
     }
 
@@ -421,7 +434,6 @@ impl<'a, C: Connect> Queue<'a, C> {
             End::Held(sha256, added) => Some((*sha256, *added)),
             End::Failed { .. } | End::Offline(_) => None,
         };
-        self.room.settle(row, reserved, came);
         self.asked_for -= usize::from(is_asked_for);
         match end {
             End::Held(..) => {
@@ -433,6 +445,13 @@ impl<'a, C: Connect> Queue<'a, C> {
                 tracing::warn!(%error, "files cannot be fetched now");
                 self.pause();
             }
+        }
+        if let Some(came) = came {
+            self.room.came(row, reserved, came);
+        } else {
+            let part = self.store.snapshot()?.download(row)?;
+            let part_bytes = part.map_or(0, |part| part.size_bytes());
+            self.room.failed(row, reserved, part_bytes);
         }
         for waiting in self.running.remove(&row).unwrap_or_default() {
             if waiting.send(came.is_some()).is_err() {

@@ -14,21 +14,36 @@ use crate::store::value::StoredBlob;
 /// What is held, in the order in which the files arrived.
 pub(super) struct Room {
     limit: Option<u64>,
+    /// Of whole files, and of parts.
     held_bytes: u64,
     coming_bytes: u64,
     blobs: BTreeMap<RowId, ([u8; 32], u64)>,
+    /// Files of which a part came, and that are not coming now: they failed, or were abandoned.
+    parts: BTreeMap<RowId, u64>,
     /// Files that somebody asked for.
     asked: HashMap<RowId, Instant>,
 }
 
+/// What is to be removed. Parts go before whole files: they show nothing to anybody.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Gone {
+    pub(super) parts: Vec<RowId>,
+    pub(super) blobs: Vec<(RowId, [u8; 32])>,
+}
+
 impl Room {
-    /// With what is held now.
-    pub(super) fn new(options: &Options, blobs: Vec<([u8; 32], StoredBlob)>) -> Self {
+    /// With what is held now, whole and in part.
+    pub(super) fn new(
+        options: &Options,
+        blobs: Vec<([u8; 32], StoredBlob)>,
+        parts: BTreeMap<RowId, u64>,
+    ) -> Self {
         let mut room = Self {
             limit: (options.keep != Keep::All).then_some(options.limit_bytes),
-            held_bytes: 0,
+            held_bytes: parts.values().sum(),
             coming_bytes: 0,
             blobs: BTreeMap::new(),
+            parts,
             asked: HashMap::new(),
         };
         for (sha256, blob) in blobs {
@@ -42,64 +57,104 @@ impl Room {
 
     /// What is to be removed because more is held than may be: the limit was another when it came. The files that arrived
     /// first go first.
-    pub(super) fn excess(&mut self) -> Vec<[u8; 32]> {
-        let mut gone = Vec::new();
-        while self.limit.is_some_and(|limit| self.held_bytes > limit)
-            && let Some((_, (sha256, bytes))) = self.blobs.pop_first()
-        {
+    pub(super) fn excess(&mut self) -> Gone {
+        let mut gone = Gone::default();
+        let Some(limit) = self.limit else {
+            return gone;
+        };
+        while self.held_bytes > limit {
+            let bytes = if let Some((row, bytes)) = self.parts.pop_first() {
+                gone.parts.push(row);
+                bytes
+            } else if let Some((row, (sha256, bytes))) = self.blobs.pop_first() {
+                gone.blobs.push((row, sha256));
+                bytes
+            } else {
+                break;
+            };
             self.held_bytes = self.held_bytes.saturating_sub(bytes);
-            gone.push(sha256);
         }
         gone
+    }
+
+    /// Whether there is room for a file that nobody asked for.
+    pub(super) fn fits(&self, row: RowId, size_bytes: u64) -> bool {
+        self.displaced(row, size_bytes, false).is_some()
     }
 
     /// Makes sure of room for a file. Answers what is to be removed for it; `None` when there is no room.
     ///
     /// Older files make room for newer ones. For what somebody asked for, any file does, and if none is left the limit
-    /// gives way.
+    /// gives way. What is here of the file itself counts as part of it.
     pub(super) fn reserve(
         &mut self,
         row: RowId,
         size_bytes: u64,
         is_asked_for: bool,
-    ) -> Option<Vec<[u8; 32]>> {
-        let mut gone = Vec::new();
-        if let Some(limit) = self.limit {
-            let mut wanted = self.held_bytes + self.coming_bytes + size_bytes;
-            for (held, (sha256, bytes)) in &self.blobs {
-                if wanted <= limit || !(is_asked_for || *held < row) {
-                    break;
-                }
-                let asked = self.asked.get(held);
-                if asked.is_none_or(|asked| asked.elapsed() >= ATTACHMENT_ASKED_KEPT) {
-                    wanted -= bytes;
-                    gone.push((*held, *sha256));
-                }
-            }
-            if wanted > limit && !is_asked_for {
-                return None;
-            }
-        }
+    ) -> Option<Gone> {
+        let gone = self.displaced(row, size_bytes, is_asked_for)?;
         if is_asked_for {
             self.asked.insert(row, Instant::now());
         }
-        for (held, _) in &gone {
+        for part in gone.parts.iter().chain([&row]) {
+            let bytes = self.parts.remove(part).unwrap_or_default();
+            self.held_bytes = self.held_bytes.saturating_sub(bytes);
+        }
+        for (held, _) in &gone.blobs {
             let bytes = self.blobs.remove(held).map_or(0, |(_, bytes)| bytes);
             self.held_bytes = self.held_bytes.saturating_sub(bytes);
             self.asked.remove(held);
         }
         self.coming_bytes += size_bytes;
-        Some(gone.into_iter().map(|(_, sha256)| sha256).collect())
+        Some(gone)
     }
 
-    /// A reserved file came, with so many bytes that were not held before, or did not.
-    pub(super) fn settle(&mut self, row: RowId, reserved: u64, came: Option<([u8; 32], u64)>) {
+    /// What would have to go for a file.
+    fn displaced(&self, row: RowId, size_bytes: u64, is_asked_for: bool) -> Option<Gone> {
+        let mut gone = Gone::default();
+        let Some(limit) = self.limit else {
+            return Some(gone);
+        };
+        let own = self.parts.get(&row).copied().unwrap_or_default();
+        let mut wanted = (self.held_bytes + self.coming_bytes + size_bytes).saturating_sub(own);
+        let gives_way = |held: RowId| is_asked_for || held < row;
+        for (held, bytes) in &self.parts {
+            if wanted <= limit || !gives_way(*held) {
+                break;
+            }
+            if *held != row {
+                wanted -= bytes;
+                gone.parts.push(*held);
+            }
+        }
+        for (held, (sha256, bytes)) in &self.blobs {
+            if wanted <= limit || !gives_way(*held) {
+                break;
+            }
+            let asked = self.asked.get(held);
+            if asked.is_none_or(|asked| asked.elapsed() >= ATTACHMENT_ASKED_KEPT) {
+                wanted -= bytes;
+                gone.blobs.push((*held, *sha256));
+            }
+        }
+        (wanted <= limit || is_asked_for).then_some(gone)
+    }
+
+    /// A reserved file came, with so many bytes that were not held before.
+    pub(super) fn came(&mut self, row: RowId, reserved: u64, (sha256, added): ([u8; 32], u64)) {
         self.coming_bytes = self.coming_bytes.saturating_sub(reserved);
-        if let Some((sha256, added)) = came
-            && added > 0
-        {
+        if added > 0 {
             self.held_bytes += added;
             self.blobs.insert(row, (sha256, added));
+        }
+    }
+
+    /// A reserved file did not come, but for a part of it.
+    pub(super) fn failed(&mut self, row: RowId, reserved: u64, part_bytes: u64) {
+        self.coming_bytes = self.coming_bytes.saturating_sub(reserved);
+        if part_bytes > 0 {
+            self.held_bytes += part_bytes;
+            self.parts.insert(row, part_bytes);
         }
     }
 }
@@ -115,15 +170,20 @@ mod tests {
             limit_bytes: 100,
             ..Options::default()
         };
-        Room::new(&options, Vec::new())
+        Room::new(&options, Vec::new(), BTreeMap::new())
     }
 
     fn take(room: &mut Room, row: u64, size: u64, is_asked_for: bool) -> Option<Vec<u8>> {
         let row = RowId(row);
         let gone = room.reserve(row, size, is_asked_for)?;
         let name = u8::try_from(row.0).unwrap();
-        room.settle(row, size, Some(([name; 32], size)));
-        Some(gone.into_iter().map(|sha256| sha256[0]).collect())
+        room.came(row, size, ([name; 32], size));
+        Some(
+            gone.blobs
+                .into_iter()
+                .map(|(_, sha256)| sha256[0])
+                .collect(),
+        )
     }
 
     #[tokio::test(start_paused = true)]
@@ -168,12 +228,35 @@ mod tests {
                 limit_bytes: 100,
                 ..Options::default()
             };
-            Room::new(&options, held())
+            let parts = BTreeMap::from([(RowId(9), 10)]);
+            Room::new(&options, held(), parts).excess()
+        };
+        let smaller = Gone {
+            parts: vec![RowId(9)],
+            blobs: vec![(RowId(1), [1; 32]), (RowId(2), [2; 32])],
         };
 
-        assert_eq!(with(Keep::Recent).excess(), [[1; 32], [2; 32]]);
-        assert_eq!(with(Keep::None).excess(), [[1; 32], [2; 32]]);
-        assert!(with(Keep::All).excess().is_empty());
+        assert_eq!(with(Keep::Recent), smaller);
+        assert_eq!(with(Keep::None), smaller);
+        assert_eq!(with(Keep::All), Gone::default());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_came_in_part_counts_and_goes_before_whole_files() {
+        let mut room = room(Keep::Recent);
+        take(&mut room, 1, 30, false);
+        take(&mut room, 2, 30, false);
+        room.reserve(RowId(3), 40, false).unwrap();
+        room.failed(RowId(3), 40, 35);
+
+        assert!(!room.fits(RowId(0), 10));
+        // Going on with it needs no more room than it has.
+        assert_eq!(room.reserve(RowId(3), 40, false), Some(Gone::default()));
+        room.failed(RowId(3), 40, 40);
+        let gone = room.reserve(RowId(4), 50, false).unwrap();
+
+        assert_eq!(gone.parts, [RowId(3)]);
+        assert_eq!(gone.blobs, [(RowId(1), [1; 32])]);
     }
 
     #[tokio::test(start_paused = true)]
