@@ -23,6 +23,7 @@ mod import;
 mod people;
 mod pipeline;
 mod redecode;
+mod threads;
 
 use std::ops::ControlFlow;
 

@@ -12,6 +12,8 @@ use crate::base::ids::RowId;
 use crate::base::limits::ATTACHMENT_BUDGET_BYTES;
 use crate::base::limits::ATTACHMENT_COMMIT_BYTES;
 use crate::base::limits::BLOB_CHUNK_BYTES;
+use crate::ingest::IngestError;
+use crate::ingest::threads::off_thread;
 use crate::source::cloudkit::Cloud;
 use crate::source::cloudkit::Download;
 use crate::source::cloudkit::DownloadError;
@@ -21,6 +23,9 @@ use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::Stretch;
 use crate::store::Writer;
+
+/// Chunks that are read and hashed before others get their turn, and before a stop is heard.
+const CHUNKS_AT_ONCE: usize = 8;
 
 /// Bytes that one permit of the budget stands for.
 const PERMIT_BYTES: u64 = 64 << 10;
@@ -66,7 +71,7 @@ pub(super) async fn fetch<C: Cloud>(
     (store, writer): (Store, Arc<Writer>),
     budget: Option<Arc<Semaphore>>,
     job: Job,
-) -> Result<End, StoreError> {
+) -> Result<End, IngestError> {
     let permit = match &budget {
         Some(budget) => budget.acquire_many(permits(job.size_bytes)).await.ok(),
         None => None,
@@ -74,7 +79,7 @@ pub(super) async fn fetch<C: Cloud>(
     let mut request = job.request;
     let is_sealed = request.asset.sealed_key.is_some();
     let signature = request.asset.signature.clone();
-    let mut file = Gathering::of(&store, job.row, &signature)?;
+    let mut file = Gathering::of(store, job.row, signature.clone()).await?;
     request.held = file.lengths();
     let mut download = cloud.download(request);
     let error = loop {
@@ -166,8 +171,8 @@ struct Whole {
 }
 
 impl Gathering {
-    /// With what is held of it. Of another content nothing is.
-    fn of(store: &Store, row: RowId, signature: &[u8]) -> Result<Self, StoreError> {
+    /// With what is held of it, read and hashed again. Of another content nothing is.
+    async fn of(store: Store, row: RowId, signature: Vec<u8>) -> Result<Self, IngestError> {
         let mut file = Self {
             hash: Sha256::new(),
             signed: None,
@@ -180,27 +185,48 @@ impl Gathering {
         let Some(known) = known.filter(|it| it.signature.0 == signature) else {
             return Ok(file);
         };
-        let size = known.size_bytes();
-        file.signed = Some(FileHash::new(signature));
-        while file.size_bytes < size {
-            // Each chunk has a snapshot of its own: old pages are let go of soon.
-            let n = file.stretch.first;
-            let chunk = store.snapshot()?.blob_chunk(known.chunks, n)?;
-            let chunk = chunk.filter(|chunk| !chunk.is_empty());
-            let chunk = chunk.ok_or(StoreError::Dangling {
-                table: "blob_chunks",
-                row: known.chunks.0,
-            })?;
-            file.take(&chunk);
-            if chunk.len() == BLOB_CHUNK_BYTES {
-                file.stretch.first += 1;
-            } else {
-                file.stretch.chunks = vec![chunk];
-                break;
-            }
+        file.signed = Some(FileHash::new(&signature));
+        let size_bytes = known.size_bytes();
+        let mut is_through = size_bytes == 0;
+        while !is_through {
+            let (store, number) = (store.clone(), known.chunks);
+            let taken = off_thread(move || {
+                let is_through = file.take_held(&store, number, size_bytes)?;
+                Ok::<_, StoreError>((file, is_through))
+            });
+            (file, is_through) = taken.await??;
         }
         file.pieces = known.pieces;
         Ok(file)
+    }
+
+    /// Takes some of the chunks that are held. Says whether these were the last ones.
+    fn take_held(
+        &mut self,
+        store: &Store,
+        number: RowId,
+        size_bytes: u64,
+    ) -> Result<bool, StoreError> {
+        for _ in 0..CHUNKS_AT_ONCE {
+            // Each chunk has a snapshot of its own: old pages are let go of soon.
+            let chunk = store.snapshot()?.blob_chunk(number, self.stretch.first)?;
+            let chunk = chunk.filter(|chunk| !chunk.is_empty());
+            let chunk = chunk.ok_or(StoreError::Dangling {
+                table: "blob_chunks",
+                row: number.0,
+            })?;
+            self.take(&chunk);
+            if chunk.len() < BLOB_CHUNK_BYTES {
+                // The last one grows.
+                self.stretch.chunks = vec![chunk];
+                return Ok(true);
+            }
+            self.stretch.first += 1;
+            if self.size_bytes >= size_bytes {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Lengths of the pieces that are here.

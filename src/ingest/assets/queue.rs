@@ -132,7 +132,7 @@ enum Done {
         row: RowId,
         reserved: u64,
         is_asked_for: bool,
-        end: Result<End, StoreError>,
+        end: Result<End, IngestError>,
     },
 }
 

@@ -1,9 +1,7 @@
 //! One zone as it is read: a question, its answer, and what becomes of it. `machine` says which question is next.
 
-use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +20,7 @@ use crate::ingest::cloudkit::open::Opened;
 use crate::ingest::cloudkit::open::Opener;
 use crate::ingest::cloudkit::sync::OnPage;
 use crate::ingest::cloudkit::sync::ZoneReport;
+use crate::ingest::threads::off_thread;
 use crate::model::record::CloudZone;
 use crate::source::cloudkit::Answers;
 use crate::source::cloudkit::ChangesPage;
@@ -316,19 +315,6 @@ async fn one<T>(
 
 fn zone_names(zone: CloudZone) -> Vec<ZoneName> {
     ZoneName::parse(zone.name()).into_iter().collect()
-}
-
-/// Does work that blocks on a thread for that. Its panic is passed on: a page is never given up silently (SC-22).
-pub(super) async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, IngestError> {
-    match spawn_blocking(work).await {
-        Ok(done) => Ok(done),
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => resume_unwind(panic),
-            Err(_shut_down) => Err(IngestError::Stopped),
-        },
-    }
 }
 
 /// Whether a zone is one that most accounts do not have.
