@@ -807,7 +807,10 @@ fn what_was_read_is_seen_once_the_session_is_forgotten() {
     apply_from(&store, part_of(cloud, 1, vec![message(1)]), cloud);
     let before = seen(&store);
 
-    let forgotten: Result<_, StoreError> = store.write(|tx| tx.forget_cloud_account());
+    let forgotten = store.write::<StoreError>(|tx| {
+        tx.forget_cloud_account()?;
+        Ok(())
+    });
     forgotten.unwrap();
 
     assert_eq!((before, seen(&store)), (vec![], vec![1]));

@@ -131,23 +131,20 @@ pub(super) fn contacts(cards: Vec<CardRow>, region: Region) -> Vec<Contact> {
             .collect();
         let name = name(&card);
         let id = card.link.unwrap_or(card.id);
-        match places.get(&id).and_then(|place| contacts.get_mut(*place)) {
-            Some(contact) => {
-                contact.handles.extend(handles);
-                contact.is_owner |= card.is_owner;
-                if contact.name.is_empty() {
-                    contact.name = name;
-                }
+        if let Some(contact) = places.get(&id).and_then(|place| contacts.get_mut(*place)) {
+            contact.handles.extend(handles);
+            contact.is_owner |= card.is_owner;
+            if contact.name.is_empty() {
+                contact.name = name;
             }
-            None => {
-                places.insert(id.clone(), contacts.len());
-                contacts.push(Contact {
-                    id,
-                    name,
-                    handles,
-                    is_owner: card.is_owner,
-                });
-            }
+        } else {
+            places.insert(id.clone(), contacts.len());
+            contacts.push(Contact {
+                id,
+                name,
+                handles,
+                is_owner: card.is_owner,
+            });
         }
     }
     for contact in &mut contacts {

@@ -473,6 +473,9 @@ mod tests {
         ];
 
         assert_eq!(all.map(|until| Until::of(until.stored())), all);
-        assert_eq!(all.map(Until::stored), [7, 0, LASTING | 16, LASTING | 17]);
+        assert_eq!(
+            all.map(Until::stored),
+            [7, 0, LASTING | 0x10, LASTING | 0x11]
+        );
     }
 }
