@@ -376,10 +376,9 @@ fn known(store: &Store, pace: Pace) -> Option<Known> {
     if pace.rows <= GROUP_ROWS {
         return None;
     }
-    let snapshot = store.snapshot().ok()?;
-    let is_empty = snapshot.message_count().is_ok_and(|count| count == 0);
-    let next_row = snapshot.next_row().ok().filter(|_| is_empty)?;
-    Some(Known {
+    // Whatever is held has taken a row.
+    let next_row = store.snapshot().ok()?.next_row().ok()?;
+    (next_row == RowId(1)).then(|| Known {
         filters: Filters::default(),
         next_row,
     })
