@@ -27,6 +27,7 @@ use crate::matrix::ids::UserId;
 use crate::matrix::json::ClientEvent;
 use crate::matrix::json::Form;
 use crate::matrix::state::MEMBER;
+use crate::store::value::ChangeEntry;
 use crate::store::value::ChangeKind;
 
 /// Members that an unnamed room is named after.
@@ -101,7 +102,12 @@ pub(super) fn of(moment: &Moment<'_>, job: &Job) -> Result<Shown, MatrixError> {
     let view = endpoint.view(snapshot, present, room)?;
     let Some(shown) = view.shown_since(account)? else {
         let is_told = !moment.has_nothing || filter.include_leave;
-        let left = view.left_at(account)?.filter(|left| *left > moment.since);
+        // It may have been seen again for a message that it has lost since.
+        let has_lost = |(_, entry): &(_, ChangeEntry)| entry.kind == ChangeKind::Gone;
+        let is_news = |left: &ChangeNumber| {
+            *left > moment.since || !job.is_known || job.entries.iter().any(has_lost)
+        };
+        let left = view.left_at(account)?.filter(is_news);
         return Ok(left
             .filter(|_| is_told)
             .map_or(Shown::Hidden, |_| Shown::Left));

@@ -289,6 +289,28 @@ async fn run(limits: [usize; 2], steps: Vec<Step>) {
     }
 }
 
+#[tokio::test]
+async fn a_room_that_came_back_for_a_message_goes_when_it_has_lost_it() {
+    let import = Step::Import {
+        room: 0,
+        minutes: vec![0],
+        unfinished: false,
+    };
+    let step = |room| Step::Move { message: 0, room };
+
+    run(
+        [1, 1],
+        vec![
+            import,
+            Step::Leave { room: 1 },
+            step(1),
+            Step::Sync { client: 0 },
+            step(2),
+        ],
+    )
+    .await;
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
