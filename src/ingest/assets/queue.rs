@@ -49,6 +49,7 @@ use crate::ingest::cloudkit::Connect;
 use crate::model::attachment::AttachmentState;
 use crate::source::cloudkit::Assets;
 use crate::source::cloudkit::Cloud;
+use crate::source::cloudkit::CloudError;
 use crate::source::cloudkit::FileRequest;
 use crate::store::Pace;
 use crate::store::Snapshot;
@@ -108,6 +109,8 @@ pub async fn run<C: Connect>(
         }
         let wake = queue.wake;
         tokio::select! {
+            // First: that connections end as well is no failure of a file.
+            biased;
             () = stop.cancelled() => break,
             Some(wish) = wishes.0.recv() => queue.wish(wish).await?,
             Some(done) = queue.tasks.join_next() => queue.done(done).await?,
@@ -125,8 +128,8 @@ pub async fn run<C: Connect>(
 
 /// What a task brings.
 enum Done {
-    /// A batch that the server was asked about; whether it answered.
-    Asked(Vec<Job>, bool),
+    /// A batch that the server was asked about, or why it did not answer.
+    Asked(Result<Vec<Job>, CloudError>),
     /// A file, and the bytes that were reserved for it.
     File {
         row: RowId,
@@ -415,11 +418,14 @@ impl<'a, C: Connect> Queue<'a, C> {
             },
         };
         let (row, reserved, is_asked_for, end) = match done {
-            Done::Asked(jobs, is_answered) => {
+            Done::Asked(answered) => {
                 self.is_asking = false;
-                self.ready.extend(jobs);
-                if !is_answered {
-                    self.pause();
+                match answered {
+                    Ok(jobs) => self.ready.extend(jobs),
+                    Err(error) => {
+                        tracing::warn!(%error, "iCloud does not say where files are");
+                        self.pause();
+                    }
                 }
                 return Ok(());
             }
@@ -578,10 +584,7 @@ async fn ask<C: Cloud>(cloud: Arc<C>, mut jobs: Vec<Job>) -> Done {
         let names: Vec<RecordName> = jobs_of.map(|job| job.request.record.clone()).collect();
         let answers = match cloud.records(&zone, &names, Assets::Prepare).await {
             Ok(answers) => answers,
-            Err(error) => {
-                tracing::warn!(%error, "iCloud does not say where files are");
-                return Done::Asked(Vec::new(), false);
-            }
+            Err(error) => return Done::Asked(Err(error)),
         };
         for (at, answer) in places.into_iter().zip(answers) {
             let Some(job) = jobs.get_mut(at) else {
@@ -593,5 +596,5 @@ async fn ask<C: Cloud>(cloud: Arc<C>, mut jobs: Vec<Job>) -> Done {
             }
         }
     }
-    Done::Asked(jobs, true)
+    Done::Asked(Ok(jobs))
 }
