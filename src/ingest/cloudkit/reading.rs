@@ -308,6 +308,8 @@ async fn one<T>(
     };
     match answers.map(|answers| answers.into_iter().next()) {
         Ok(Some(Ok(answer))) => Answer::Is(answer),
+        // Connections end with whoever asks.
+        Ok(Some(Err(_)) | None) | Err(_) if stop.is_cancelled() => Answer::Cancelled,
         Ok(Some(Err(error))) | Err(error) => Answer::Failed(error),
         Ok(None) => Answer::Failed(CloudError::Unanswered),
     }
