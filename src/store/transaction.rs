@@ -523,8 +523,6 @@ impl<'tx> Transaction<'tx> {
     /// change too.
     pub(super) fn finish(mut self) -> Result<(Tally, ChangeNumber), StoreError> {
         self.publish()?;
-        self.append_arrivals()?;
-        self.append_changes()?;
         let index = mem::take(&mut self.index);
         self.insert_waiting(Some(index))?;
         let heads = mem::take(&mut self.heads);
@@ -548,13 +546,13 @@ impl<'tx> Transaction<'tx> {
 
     /// Inserts everything that waited. Reads through the tables see it only afterwards.
     pub(super) fn flush(&mut self) -> Result<(), StoreError> {
-        self.append_arrivals()?;
-        self.append_changes()?;
         self.insert_waiting(None)
     }
 
-    /// Inserts the rows of the indexes that waited, and writes the search index of the transaction, at its end.
+    /// Inserts everything that waited, and at the transaction's end its part of the search index.
     fn insert_waiting(&mut self, index: Option<IndexBlock>) -> Result<(), StoreError> {
+        self.append_arrivals()?;
+        self.append_changes()?;
         let is_large = self.waiting.guids.len() >= SIDE_BY_SIDE;
         let Waiting {
             guids,
