@@ -8,6 +8,7 @@
 //! | iCloud cannot be asked | nothing is begun for a while, longer each time |
 //! | too little is free on the disk | nothing is begun until more is (AT-12) |
 //! | all that is wanted was looked at | it is looked again when something changed, or an attempt is due |
+//! | all in work ended, and left room | what had found none is looked at again |
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -224,8 +225,13 @@ impl<'a, C: Connect> Queue<'a, C> {
 
     /// Whether nothing is left that could be fetched now.
     fn is_done(&self) -> bool {
-        let is_idle = self.running.is_empty() && self.ready.is_empty() && !self.is_asking;
-        self.look.is_through && is_idle && self.due.is_none() && !self.is_paused
+        self.is_idle() && self.due.is_none() && !self.is_paused
+    }
+
+    /// Whether all that is wanted was looked at, and nothing came of it that has not ended.
+    fn is_idle(&self) -> bool {
+        let is_working = self.is_asking || !self.ready.is_empty() || !self.running.is_empty();
+        self.look.is_through && !is_working
     }
 
     /// Begins as much as may be done at once.
@@ -236,6 +242,9 @@ impl<'a, C: Connect> Queue<'a, C> {
                     self.start(job, None).await?;
                 }
                 continue;
+            }
+            if self.is_idle() && self.room.take_regained() {
+                self.look = Look::new(self.options.keep);
             }
             if self.is_asking || self.look.is_through {
                 break;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::mem;
 
 use tokio::time::Instant;
 
@@ -22,6 +23,10 @@ pub(super) struct Room {
     parts: BTreeMap<RowId, u64>,
     /// Files that somebody asked for.
     asked: HashMap<RowId, Instant>,
+    /// Whether a file found no room.
+    was_refused: bool,
+    /// Whether a file took less than was reserved for it, after another had found no room.
+    is_regained: bool,
 }
 
 /// What is to be removed. Parts go before whole files: they show nothing to anybody.
@@ -45,6 +50,8 @@ impl Room {
             blobs: BTreeMap::new(),
             parts,
             asked: HashMap::new(),
+            was_refused: false,
+            is_regained: false,
         };
         for (sha256, blob) in blobs {
             if let Some(last) = blob.files.iter().max() {
@@ -78,8 +85,18 @@ impl Room {
     }
 
     /// Whether there is room for a file that nobody asked for.
-    pub(super) fn fits(&self, row: RowId, size_bytes: u64) -> bool {
-        self.displaced(row, size_bytes, false).is_some()
+    pub(super) fn fits(&mut self, row: RowId, size_bytes: u64) -> bool {
+        let fits = self.displaced(row, size_bytes, false).is_some();
+        self.was_refused |= !fits;
+        fits
+    }
+
+    /// Whether there is more room, since the last answer, than a file found that was refused: one that was coming did
+    /// not come, or brought bytes that are held already.
+    pub(super) fn take_regained(&mut self) -> bool {
+        let is_regained = mem::take(&mut self.is_regained);
+        self.was_refused &= !is_regained;
+        is_regained
     }
 
     /// Makes sure of room for a file. Answers what is to be removed for it; `None` when there is no room.
@@ -92,7 +109,10 @@ impl Room {
         size_bytes: u64,
         is_asked_for: bool,
     ) -> Option<Gone> {
-        let gone = self.displaced(row, size_bytes, is_asked_for)?;
+        let Some(gone) = self.displaced(row, size_bytes, is_asked_for) else {
+            self.was_refused = true;
+            return None;
+        };
         if is_asked_for {
             self.asked.insert(row, Instant::now());
         }
@@ -142,7 +162,7 @@ impl Room {
 
     /// A reserved file came, with so many bytes that were not held before.
     pub(super) fn came(&mut self, row: RowId, reserved: u64, (sha256, added): ([u8; 32], u64)) {
-        self.coming_bytes = self.coming_bytes.saturating_sub(reserved);
+        self.release(reserved, added);
         if added > 0 {
             self.held_bytes += added;
             self.blobs.insert(row, (sha256, added));
@@ -151,11 +171,17 @@ impl Room {
 
     /// A reserved file did not come, but for a part of it.
     pub(super) fn failed(&mut self, row: RowId, reserved: u64, part_bytes: u64) {
-        self.coming_bytes = self.coming_bytes.saturating_sub(reserved);
+        self.release(reserved, part_bytes);
         if part_bytes > 0 {
             self.held_bytes += part_bytes;
             self.parts.insert(row, part_bytes);
         }
+    }
+
+    /// What was reserved is not coming any more; so much of it is here.
+    fn release(&mut self, reserved: u64, here: u64) {
+        self.coming_bytes = self.coming_bytes.saturating_sub(reserved);
+        self.is_regained |= self.was_refused && here < reserved;
     }
 }
 
@@ -184,6 +210,24 @@ mod tests {
                 .map(|(_, sha256)| sha256[0])
                 .collect(),
         )
+    }
+
+    #[test]
+    fn room_that_a_coming_file_did_not_need_is_offered_once_to_those_that_were_refused() {
+        let mut room = room(Keep::Recent);
+        room.reserve(RowId(9), 60, false).unwrap();
+        room.reserve(RowId(8), 40, false).unwrap();
+        room.came(RowId(8), 40, ([8; 32], 0));
+        assert!(!room.take_regained(), "nobody was refused");
+        room.reserve(RowId(7), 40, false).unwrap();
+        assert!(!room.fits(RowId(6), 30));
+
+        room.came(RowId(9), 60, ([9; 32], 60));
+        assert!(!room.take_regained(), "all of it was needed");
+        room.came(RowId(7), 40, ([9; 32], 0));
+
+        assert!(room.take_regained() && room.fits(RowId(6), 30));
+        assert!(!room.take_regained());
     }
 
     #[tokio::test(start_paused = true)]
