@@ -56,6 +56,9 @@ mod writer;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 
 use redb::Database;
 use redb::ReadableDatabase;
@@ -63,8 +66,10 @@ use redb::StorageBackend;
 use tokio::sync::watch;
 
 use crate::base::ids::ChangeNumber;
+use crate::base::ids::RowId;
 use crate::base::limits::PAGE_CACHE_BYTES;
 use crate::base::time::Clock;
+use crate::store::filters::Filters;
 
 pub use db::Absent;
 pub use db::usual_floor;
@@ -102,6 +107,8 @@ pub struct Store {
     floor: Option<u64>,
     /// The latest change that is committed.
     latest: Arc<watch::Sender<ChangeNumber>>,
+    /// They know everything that is held: of an archive that was empty when it was opened. A transaction takes them along.
+    filters: Arc<Mutex<Option<Filters>>>,
 }
 
 impl Store {
@@ -171,9 +178,14 @@ impl Store {
             path,
             floor: None,
             latest: Arc::new(watch::Sender::new(ChangeNumber(0))),
+            filters: Arc::default(),
         };
-        let latest = store.snapshot()?.last_change()?;
-        store.latest.send_replace(latest);
+        let snapshot = store.snapshot()?;
+        store.latest.send_replace(snapshot.last_change()?);
+        // Whatever is held has taken a row.
+        if snapshot.next_row()? == RowId(1) {
+            *store.filters() = Some(Filters::default());
+        }
         Ok(store)
     }
 
@@ -228,7 +240,11 @@ impl Store {
         }
         let tx = db::begin_write(&self.database)?;
         let mut transaction = Transaction::begin(&tx, self.clock.now())?;
-        work(&mut transaction)?;
+        transaction.filters = self.filters().take();
+        let done = work(&mut transaction);
+        // Before anybody else can write. Should this transaction fail, they know too much, which is as good.
+        *self.filters() = transaction.filters.take();
+        done?;
         let (tally, latest) = transaction.finish()?;
         tx.commit()
             .map_err(|error| StoreError::from_redb("committing to", error))?;
@@ -238,6 +254,11 @@ impl Store {
             is_later
         });
         Ok(tally)
+    }
+
+    fn filters(&self) -> MutexGuard<'_, Option<Filters>> {
+        // Whoever panicked held nothing half done: they are moved out and in.
+        self.filters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts the thread that writes.

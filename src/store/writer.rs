@@ -33,7 +33,6 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::base::ids::RowId;
 use crate::base::limits::COMMIT_ROWS;
 use crate::base::limits::GROUP_ROWS;
 use crate::base::limits::GROUP_WAIT;
@@ -43,7 +42,6 @@ use crate::base::limits::WRITER_QUEUE;
 use crate::model::record::SourceKind;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::filters::Filters;
 use crate::store::page::Page;
 use crate::store::tally::Tally;
 use crate::store::transaction::Transaction;
@@ -307,7 +305,6 @@ type Sources<'q> = (&'q Receiver<Order>, &'q Works);
 /// Collects and commits until nobody can send any more, or an error.
 fn run(store: &Store, pace: Pace, (queue, works): Sources<'_>, failure: &Failure) {
     let mut done = Tally::default();
-    let mut known = known(store, pace);
     while let Ok(order) = queue.recv() {
         let first = match order {
             Order::Flush(answer) => {
@@ -331,18 +328,8 @@ fn run(store: &Store, pace: Pace, (queue, works): Sources<'_>, failure: &Failure
         // Not the closure's: who waits for it is let go of only when the error is there to be asked for.
         let mut first = Some(first);
         let mut group = Group::default();
-        let outcome = store.write(|transaction| {
-            transaction.filters = known
-                .take()
-                .filter(|known| known.next_row == transaction.rows_handed_out())
-                .map(|known| known.filters);
-            group.collect(transaction, pace, first.take(), (queue, works))?;
-            known = transaction.filters.take().map(|filters| Known {
-                filters,
-                next_row: transaction.rows_handed_out(),
-            });
-            Ok(())
-        });
+        let outcome = store
+            .write(|transaction| group.collect(transaction, pace, first.take(), (queue, works)));
         match (outcome, group.flush) {
             (Ok(tally), answer) => {
                 done += tally;
@@ -362,26 +349,6 @@ fn tell(answer: &Answer, outcome: Result<Tally, StoreError>) {
     if answer.send(outcome).is_err() {
         tracing::debug!("nobody waits for a flush");
     }
-}
-
-/// What an import into an empty archive has beside the indexes.
-struct Known {
-    filters: Filters,
-    /// The first row that nobody had when the filters knew everything. Another one later: somebody else has added rows in
-    /// between, and the filters do not know them.
-    next_row: RowId,
-}
-
-fn known(store: &Store, pace: Pace) -> Option<Known> {
-    if pace.rows <= GROUP_ROWS {
-        return None;
-    }
-    // Whatever is held has taken a row.
-    let next_row = store.snapshot().ok()?.next_row().ok()?;
-    (next_row == RowId(1)).then(|| Known {
-        filters: Filters::default(),
-        next_row,
-    })
 }
 
 /// What a transaction begins with.
