@@ -533,8 +533,8 @@ pub const CLOUD_PASS_RETRY: Duration = Duration::from_mins(1);
 /// How often a session that is not accepted any more is compared with the one that is imported (D31).
 pub const CLOUD_SESSION_POLL: Duration = Duration::from_secs(2);
 
-/// Records of one commit while a zone is read.
-pub const CLOUD_COMMIT_RECORDS: usize = 2_000;
+/// Records of one commit while a zone is read: more of them make it no faster, and need more memory.
+pub const CLOUD_COMMIT_RECORDS: usize = 10_000;
 
 /// Deaths of the program at one position of a zone before it is read page by page, and again as many before the page is
 /// set aside (SC-23a).
