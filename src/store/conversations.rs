@@ -225,7 +225,7 @@ impl Transaction<'_> {
         use redb::ReadableTable;
 
         let failed = |error| StoreError::from_redb("writing to", error);
-        self.flush()?;
+        self.flush_order()?;
         let rows = (younger.0, i64::MIN, 0, 0)..=(younger.0, i64::MAX, u64::MAX, u16::MAX);
         let mut keys = Vec::new();
         for entry in self.tables.timeline.range(rows).map_err(failed)? {

@@ -246,7 +246,7 @@ impl Transaction<'_> {
         }
         if self.new_guids.contains_key(&GuidKey::of(&message.guid).0) {
             // A second message with this GUID: the first must be where look-ups find it.
-            self.flush()?;
+            self.flush_guids()?;
         }
         Ok(Incoming {
             home,
@@ -370,7 +370,7 @@ impl Transaction<'_> {
             return Ok(());
         }
         // The old rows may still wait; what is removed must be in the tables.
-        self.flush()?;
+        self.flush_order()?;
         for key in before
             .timeline
             .iter()
@@ -405,7 +405,7 @@ impl Transaction<'_> {
         let counts =
             |stored: &StoredMessage| (stored.conversation, stored.time, is_message(stored));
         if counts(old) != counts(new) {
-            self.flush()?;
+            self.flush_order()?;
             let both = BTreeSet::from([old.conversation, new.conversation]);
             for conversation in both.into_iter().flatten() {
                 self.recount(conversation, old.conversation, new.conversation)?;

@@ -115,7 +115,7 @@ impl Transaction<'_> {
 
     /// Whether one of the messages of a conversation is not hidden.
     fn shows(&mut self, conversation: RowId, places: &Places) -> Result<bool, StoreError> {
-        self.flush()?;
+        self.flush_order()?;
         for row in self.messages_of(conversation)?.into_iter().rev() {
             if places.place(self.message(row)?.came()).is_some() {
                 return Ok(true);

@@ -198,7 +198,7 @@ pub struct Transaction<'tx> {
     pub(super) tables: Tables<'tx>,
     pub(super) now: AppleTime,
     pub(super) waiting: Waiting,
-    /// They know everything that is held, where the writer has made them.
+    /// They know everything that is held, where the store has them.
     pub(super) filters: Option<Filters>,
     /// Messages of this transaction by GUID, which no table holds yet.
     pub(super) new_guids: HashMap<[u8; 16], RowId, RandomState>,
@@ -524,7 +524,7 @@ impl<'tx> Transaction<'tx> {
     pub(super) fn finish(mut self) -> Result<(Tally, ChangeNumber), StoreError> {
         self.publish()?;
         let index = mem::take(&mut self.index);
-        self.insert_waiting(Some(index))?;
+        self.insert_waiting(index)?;
         let heads = mem::take(&mut self.heads);
         for (row, head) in &heads {
             put(
@@ -544,13 +544,32 @@ impl<'tx> Transaction<'tx> {
         Ok((self.tally, latest))
     }
 
-    /// Inserts everything that waited. Reads through the tables see it only afterwards.
-    pub(super) fn flush(&mut self) -> Result<(), StoreError> {
-        self.insert_waiting(None)
+    /// Inserts the messages that waited, their order and their relations. Reads through these tables see them only
+    /// afterwards.
+    pub(super) fn flush_order(&mut self) -> Result<(), StoreError> {
+        self.append_arrivals()?;
+        insert_sorted(
+            &mut self.tables.timeline,
+            mem::take(&mut self.waiting.timeline),
+        )?;
+        insert_sorted(
+            &mut self.tables.by_time,
+            mem::take(&mut self.waiting.by_time),
+        )?;
+        insert_guids(
+            &mut self.tables.relations,
+            mem::take(&mut self.waiting.relations),
+        )
     }
 
-    /// Inserts everything that waited, and at the transaction's end its part of the search index.
-    fn insert_waiting(&mut self, index: Option<IndexBlock>) -> Result<(), StoreError> {
+    /// Inserts the GUIDs that waited: the next message with one of them is the second.
+    pub(super) fn flush_guids(&mut self) -> Result<(), StoreError> {
+        self.new_guids.clear();
+        insert_guids(&mut self.tables.guids, mem::take(&mut self.waiting.guids))
+    }
+
+    /// Inserts everything that waited, and the transaction's part of the search index.
+    fn insert_waiting(&mut self, index: IndexBlock) -> Result<(), StoreError> {
         self.append_arrivals()?;
         self.append_changes()?;
         let is_large = self.waiting.guids.len() >= SIDE_BY_SIDE;
@@ -562,19 +581,16 @@ impl<'tx> Transaction<'tx> {
             names,
             ..
         } = mem::take(&mut self.waiting);
-        self.new_guids.clear();
         let tables = &mut self.tables;
-        let mut parts: Vec<Part<'_>> = vec![
+        let (terms, blocks) = (&mut tables.search_terms, &mut tables.search_blocks);
+        let parts: Vec<Part<'_>> = vec![
             Box::new(|| insert_guids(&mut tables.guids, guids)),
             Box::new(|| insert_guids(&mut tables.relations, relations)),
             Box::new(|| insert_sorted(&mut tables.timeline, timeline)),
             Box::new(|| insert_sorted(&mut tables.by_time, by_time)),
             Box::new(|| insert_names(&mut tables.record_names, names)),
+            Box::new(|| write_index(index, terms, blocks)),
         ];
-        if let Some(index) = index {
-            let (terms, blocks) = (&mut tables.search_terms, &mut tables.search_blocks);
-            parts.push(Box::new(|| write_index(index, terms, blocks)));
-        }
         if is_large {
             side_by_side(parts)
         } else {

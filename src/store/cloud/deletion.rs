@@ -172,7 +172,7 @@ impl Transaction<'_> {
         if doubtful.is_empty() {
             return Ok(());
         }
-        self.flush()?;
+        self.flush_order()?;
         for conversation in doubtful {
             self.settle_conversation(conversation)?;
         }
