@@ -235,7 +235,8 @@ impl Found {
         };
         self.beside(asked, since)?;
         let is_same = before.is_some_and(|before| before.unread == unread);
-        if stretch.events.is_empty() && required.is_empty() && is_same {
+        let is_quiet = stretch.events.is_empty() && !stretch.limited;
+        if is_quiet && required.is_empty() && is_same {
             return Ok(told);
         }
         let newest = stretch

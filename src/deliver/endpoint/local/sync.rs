@@ -116,7 +116,7 @@ pub(super) struct Stretch {
     /// Oldest first.
     pub(super) events: Vec<Event>,
     /// Whether there is more between it and what the client has.
-    limited: bool,
+    pub(super) limited: bool,
     /// The place before its first event.
     start: ChangeNumber,
 }
@@ -130,7 +130,10 @@ impl Question<'_> {
         until: ChangeNumber,
     ) -> Result<Stretch, StoreError> {
         let filter = &self.filter.timeline;
-        let limit = limit(filter);
+        let limit = match filter.limit {
+            Some(0) => 0,
+            _ => limit(filter),
+        };
         let is_wanted = filter.has_room(&asked.room.id);
         let mut stretch = Stretch {
             events: Vec::new(),
@@ -234,6 +237,7 @@ impl Question<'_> {
         }
         data.retain(|event| self.filter.account_data.has_type(&event.kind));
         let is_news = !stretch.events.is_empty()
+            || stretch.limited
             || !state.is_empty()
             || !ephemeral.is_empty()
             || !data.is_empty();

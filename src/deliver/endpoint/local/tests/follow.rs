@@ -52,6 +52,45 @@ async fn a_gap_is_said_and_its_state_is_sent() {
 }
 
 #[tokio::test]
+async fn a_timeline_of_no_events_is_none() {
+    let stage = Stage::new().await;
+    let room = stage.party().await;
+    let filter = json!({"room": {"timeline": {"limit": 0}}});
+
+    let first = sync_with(&stage.world, &stage.bob, "", &filter).await;
+    stage
+        .set(&stage.ada, &room, "m.room.topic", "", json!({"topic": "x"}))
+        .await;
+    stage.say(&stage.ada, &room, "x").await;
+    let then = sync_with(&stage.world, &stage.bob, &next(&first), &filter).await;
+    stage.say(&stage.ada, &room, "y").await;
+    let last = sync_with(&stage.world, &stage.bob, &next(&then), &filter).await;
+
+    for answer in [&first, &then, &last] {
+        let timeline = &answer["rooms"]["join"][&room]["timeline"];
+        assert_eq!(timeline["events"], json!([]));
+        assert_eq!(timeline["limited"], true);
+    }
+    let state = |answer: &Value| {
+        let events = &answer["rooms"]["join"][&room]["state"]["events"];
+        let kinds = types(events);
+        kinds.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(state(&first).contains(&"m.room.create".to_owned()));
+    assert_eq!(state(&then), ["m.room.topic"]);
+    assert_eq!(state(&last), Vec::<String>::new());
+    let from = last["rooms"]["join"][&room]["timeline"]["prev_batch"].clone();
+    let older = format!(
+        "/rooms/{room}/messages?limit=1&from={}",
+        from.as_str().unwrap()
+    );
+    let older = get(&stage.world, &stage.bob, &older).await;
+    assert_eq!(texts(&older["chunk"]), ["y"]);
+    let quiet = sync_with(&stage.world, &stage.bob, &next(&last), &filter).await;
+    assert_eq!(quiet["rooms"]["join"], json!({}));
+}
+
+#[tokio::test]
 async fn state_is_that_before_the_timeline() {
     let stage = Stage::new().await;
     let room = stage.room(json!({"topic": "old"})).await;
