@@ -88,7 +88,6 @@ pub(super) fn send(endpoint: &Endpoint, call: &Call) -> Answer {
     }
     let event_id = endpoint.add_once(&place, session, txn, draft)?;
     if kind == super::event::MESSAGE {
-        endpoint.typing.stop(id, &user);
         super::notices::answer(endpoint, &place, &event_id);
     }
     json(&json!({ "event_id": event_id }))

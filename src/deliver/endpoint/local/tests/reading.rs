@@ -235,13 +235,22 @@ async fn who_types_is_seen_until_they_stop() {
     let body = json!({"typing": true, "timeout": 20_000});
     put(&stage.world, &stage.bob, &path(&stage.bob), body.clone()).await;
     let typing = sync(&stage.world, &stage.ada, &before).await;
-    stage.say(&stage.bob, &room, "done").await;
+    stage.say(&stage.bob, &room, "not done").await;
+    let said = sync(&stage.world, &stage.cleo, "").await;
+    put(
+        &stage.world,
+        &stage.bob,
+        &path(&stage.bob),
+        json!({"typing": false}),
+    )
+    .await;
     let done = sync(&stage.world, &stage.ada, &next(&typing)).await;
 
     let of = |answer: &Value| {
         answer["rooms"]["join"][&room]["ephemeral"]["events"][0]["content"]["user_ids"].clone()
     };
     assert_eq!(of(&typing), json!([stage.bob.id]));
+    assert_eq!(of(&said), json!([stage.bob.id]));
     assert_eq!(of(&done), json!([]));
     let others = stage
         .refused(&stage.cleo, Method::PUT, &path(&stage.bob), body.clone())
