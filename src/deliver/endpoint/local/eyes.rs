@@ -82,8 +82,13 @@ impl Eyes {
     }
 
     pub(super) fn was_ever_joined(&self) -> bool {
+        self.was_joined_until(ChangeNumber(u64::MAX))
+    }
+
+    /// Whether they had been in the room at a change, or ever before.
+    pub(super) fn was_joined_until(&self, at: ChangeNumber) -> bool {
         let mut memberships = self.memberships.iter();
-        memberships.any(|(_, membership)| *membership == Some(Membership::Join))
+        memberships.any(|(since, how)| *since <= at && *how == Some(Membership::Join))
     }
 
     /// Up to which change they see the room's state: `None` for somebody who sees nothing of it.

@@ -102,6 +102,17 @@ impl<'s> LocalRoom<'s> {
         }
     }
 
+    /// Whether an event is a piece of state as of a change.
+    pub(super) fn holds(&self, event: &Event, as_of: ChangeNumber) -> Result<bool, StoreError> {
+        let Some(key) = &event.state_key else {
+            return Ok(false);
+        };
+        let version = self
+            .snapshot
+            .room_state(self.row, &event.kind, key, as_of)?;
+        Ok(version.is_some_and(|(_, version)| version.change == event.at))
+    }
+
     /// All state as of a change.
     pub(super) fn state(&self, as_of: ChangeNumber) -> Result<State, StoreError> {
         let mut state = State::default();

@@ -152,13 +152,13 @@ impl Question<'_> {
             if event.at <= after {
                 break;
             }
-            // What is not seen in between may have changed the state: it comes as the state before what is newer.
-            let is_ignored = asked.eyes.ignore(&event);
-            if !stretch.events.is_empty() && !is_ignored && !asked.eyes.see(&event) {
+            let is_seen = asked.eyes.see(&event);
+            // State that is not seen and that nothing newer replaced comes as the state before what is newer.
+            if !stretch.events.is_empty() && !is_seen && asked.room.holds(&event, until)? {
                 stretch.limited = true;
                 break;
             }
-            if !is_wanted || !asked.eyes.see(&event) || !asked.wants(&event, filter)? {
+            if !is_wanted || !is_seen || !asked.wants(&event, filter)? {
                 if looked_at >= PAGE_LOOKED_AT {
                     stretch.limited = true;
                     break;
@@ -222,7 +222,9 @@ impl Question<'_> {
         } else {
             self.since
         };
-        let stretch = self.stretch(asked, after, NOW)?;
+        let mut stretch = self.stretch(asked, after, NOW)?;
+        // What the client has of an earlier stay is not continued.
+        stretch.limited |= is_new && asked.eyes.was_joined_until(self.since);
         let is_whole = is_new || self.full_state;
         let state = self.state(asked, &stretch, is_whole)?;
         let ephemeral = self.ephemeral(asked, after)?;

@@ -144,6 +144,72 @@ async fn a_change_of_visibility_hides_nothing_that_was_visible() {
 }
 
 #[tokio::test]
+async fn a_timeline_goes_on_before_what_is_not_seen() {
+    let stage = Stage::new().await;
+    let room = stage.room(json!({"preset": "public_chat"})).await;
+    let kind = "m.room.history_visibility";
+    let before = next(&sync(&stage.world, &stage.bob, "").await);
+    stage.say(&stage.ada, &room, "shared").await;
+    for visibility in ["joined", "invited", "shared"] {
+        let said = json!({ "history_visibility": visibility });
+        stage.set(&stage.ada, &room, kind, "", said).await;
+        stage.say(&stage.ada, &room, visibility).await;
+    }
+    stage.join(&stage.bob, &room).await;
+
+    let first = sync(&stage.world, &stage.bob, "").await;
+    let later = sync(&stage.world, &stage.bob, &before).await;
+
+    let timeline = |answer: &Value| answer["rooms"]["join"][&room]["timeline"].clone();
+    assert_eq!(timeline(&first), timeline(&later));
+    let events = &timeline(&first)["events"];
+    assert_eq!(texts(events), ["shared", "shared"]);
+    let events = events.as_array().unwrap().iter();
+    let shown = events.filter(|event| event["type"] == kind);
+    let shown: Vec<_> = shown
+        .map(|event| event["content"]["history_visibility"].clone())
+        .skip_while(|visibility| visibility == "shared")
+        .collect();
+    assert_eq!(shown, ["joined", "shared"], "those between are not seen");
+}
+
+#[tokio::test]
+async fn state_that_is_not_seen_is_before_the_timeline() {
+    let stage = Stage::new().await;
+    let room = stage.party().await;
+    let said = json!({"history_visibility": "joined"});
+    stage
+        .set(&stage.ada, &room, "m.room.history_visibility", "", said)
+        .await;
+    let before = next(&sync(&stage.world, &stage.bob, "").await);
+    let leave = format!("/rooms/{room}/leave");
+    post(&stage.world, &stage.bob, &leave, json!({})).await;
+    stage.say(&stage.ada, &room, "hidden").await;
+    let gone = sync(&stage.world, &stage.bob, &before).await;
+    stage.join(&stage.bob, &room).await;
+    let back = sync(&stage.world, &stage.bob, &next(&gone)).await;
+    post(&stage.world, &stage.bob, &leave, json!({})).await;
+    post(&stage.world, &stage.cleo, &leave, json!({})).await;
+    stage.join(&stage.bob, &room).await;
+
+    let again = sync(&stage.world, &stage.bob, &before).await;
+
+    let block = &back["rooms"]["join"][&room];
+    assert_eq!(
+        block["timeline"]["limited"], true,
+        "there was a stay before"
+    );
+    assert!(types(&block["timeline"]["events"]).contains(&"m.room.history_visibility"));
+    let block = &again["rooms"]["join"][&room];
+    assert_eq!(block["timeline"]["limited"], true);
+    assert_eq!(types(&block["timeline"]["events"]), ["m.room.member"]);
+    let state = block["state"]["events"].as_array().unwrap();
+    let gone = |event: &&Value| event["state_key"] == stage.cleo.id;
+    let gone = state.iter().find(gone).unwrap();
+    assert_eq!(gone["content"]["membership"], "leave");
+}
+
+#[tokio::test]
 async fn pages_go_both_ways_and_end() {
     let stage = Stage::new().await;
     let room = stage.party().await;
