@@ -192,7 +192,9 @@ impl Question<'_> {
             let key = event.state_key.as_deref().unwrap_or_default();
             event.kind != MEMBER
                 || !is_lazy
-                || is_whole && (key == asked.user || heroes.contains(&key))
+                || !is_whole
+                || key == asked.user
+                || heroes.contains(&key)
         };
         let mut sent: Vec<Event> = Vec::new();
         for event in state.iter() {

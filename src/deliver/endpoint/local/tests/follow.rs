@@ -190,6 +190,46 @@ async fn members_are_sent_where_they_are_needed() {
     assert_eq!(members.count(), 2, "oneself and the writer");
 }
 
+/// Who is in the state of a block, and how.
+fn members(answer: &Value, room: &str) -> Vec<(String, String)> {
+    let events = &answer["rooms"]["join"][room]["state"]["events"];
+    let events = events.as_array().unwrap().iter();
+    let members = events.filter(|event| event["type"] == "m.room.member");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let mut members: Vec<_> = members
+        .map(|event| {
+            (
+                text(&event["state_key"]),
+                text(&event["content"]["membership"]),
+            )
+        })
+        .collect();
+    members.sort_unstable();
+    members
+}
+
+#[tokio::test]
+async fn members_who_changed_in_a_gap_are_sent() {
+    let stage = Stage::new().await;
+    let room = stage.room(json!({"preset": "public_chat"})).await;
+    stage.join(&stage.bob, &room).await;
+    let filter = json!({"room": {"state": {"lazy_load_members": true}, "timeline": {"limit": 1}}});
+    let first = sync_with(&stage.world, &stage.bob, "", &filter).await;
+
+    stage.join(&stage.cleo, &room).await;
+    stage.say(&stage.ada, &room, "x").await;
+    stage.say(&stage.ada, &room, "y").await;
+    let came = sync_with(&stage.world, &stage.bob, &next(&first), &filter).await;
+    let leave = format!("/rooms/{room}/leave");
+    post(&stage.world, &stage.cleo, &leave, json!({})).await;
+    stage.say(&stage.bob, &room, "z").await;
+    let went = sync_with(&stage.world, &stage.bob, &next(&came), &filter).await;
+
+    let cleo = |how: &str| (stage.cleo.id.clone(), how.to_owned());
+    assert!(members(&came, &room).contains(&cleo("join")));
+    assert!(members(&went, &room).contains(&cleo("leave")));
+}
+
 #[tokio::test]
 async fn filters_choose_rooms_types_and_senders() {
     let stage = Stage::new().await;
