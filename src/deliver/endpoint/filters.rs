@@ -243,6 +243,11 @@ impl RoomFilter {
     pub(super) fn is_lazy(&self) -> bool {
         self.state.lazy_load_members || self.timeline.lazy_load_members
     }
+
+    /// Whether members are then sent although the client has them.
+    pub(super) fn is_redundant(&self) -> bool {
+        self.state.include_redundant_members || self.timeline.include_redundant_members
+    }
 }
 
 impl Filter {

@@ -82,6 +82,7 @@ use crate::deliver::endpoint::call::Call;
 use crate::deliver::endpoint::error::Code;
 use crate::deliver::endpoint::error::MatrixError;
 use crate::deliver::endpoint::local::LocalRoutes;
+use crate::deliver::endpoint::local::Members;
 use crate::deliver::endpoint::local::Registration;
 use crate::deliver::endpoint::local::Relations;
 use crate::deliver::endpoint::media::MediaIds;
@@ -244,6 +245,7 @@ pub struct Endpoint {
     connections: Connections,
     shared: Shared,
     typing: Typing,
+    members: Members,
     relations: Relations,
     router: Router<Route>,
     local: LocalRoutes,
@@ -289,6 +291,7 @@ impl Server {
             connections: Connections::new(boot),
             shared: Shared::default(),
             typing: Typing::default(),
+            members: Members::default(),
             relations: Relations::default(),
             router: router()?,
             local: LocalRoutes::new(settings.conformance)?,

@@ -14,7 +14,7 @@
 //! | read a room | `room`, `state`, `event`; `relations` for what belongs to what |
 //! | write into one | `write`; `create`, `member`, `send` for what clients ask |
 //! | answer questions about one | `read`, `search`; `hierarchy` about those of a space |
-//! | follow one | `sync`, `sliding`, `unread` |
+//! | follow one | `sync`, `sliding`, `unread`; `known` for what a device has |
 //! | see accounts and their profiles | `register`, `profile`, `directory`, `sharing` |
 //! | talk to the owner | `notices` |
 //!
@@ -28,6 +28,7 @@ mod directory;
 mod event;
 mod eyes;
 mod hierarchy;
+mod known;
 mod member;
 mod notices;
 mod power;
@@ -82,6 +83,8 @@ use crate::store::account::Account;
 use crate::store::value::RoomOrigin;
 
 pub(super) use directory::joined;
+pub(super) use known::Known;
+pub(super) use known::Members;
 pub use notices::NoticeKind;
 pub use notices::Notices;
 pub(super) use notices::speaker;

@@ -2,6 +2,7 @@
 //!
 //! A room is made of the same stretch of its log as for `/sync`; what a connection was told of it is [`Told`].
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -207,6 +208,7 @@ impl Found {
             news: None,
             typing: &Notices::none(),
             rules,
+            known: RefCell::default(),
         };
         let after = if is_wider {
             ChangeNumber::default()

@@ -5,6 +5,7 @@
 //!
 //! Source: `[mx v1.12] Syncing`.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::deliver::endpoint::account_data;
 use crate::deliver::endpoint::error::MatrixError;
 use crate::deliver::endpoint::filters::RoomFilter;
 use crate::deliver::endpoint::local::Asked;
+use crate::deliver::endpoint::local::Known;
 use crate::deliver::endpoint::local::event::AVATAR;
 use crate::deliver::endpoint::local::event::CREATE;
 use crate::deliver::endpoint::local::event::ENCRYPTION;
@@ -61,6 +63,8 @@ pub(in crate::deliver::endpoint) struct Question<'a> {
     pub(in crate::deliver::endpoint) news: Option<&'a News>,
     pub(in crate::deliver::endpoint) typing: &'a Notices,
     pub(in crate::deliver::endpoint) rules: &'a Rules,
+    /// The members that the client has; with the answer, those that it has then.
+    pub(in crate::deliver::endpoint) known: RefCell<Known>,
 }
 
 /// Local rooms by id, in the parts of an answer.
@@ -202,16 +206,22 @@ impl Question<'_> {
                 sent.push(event.clone());
             }
         }
+        let mut known = self.known.borrow_mut();
         if is_lazy {
+            let is_told = is_whole || self.filter.is_redundant();
+            let has = |member: &Event| known.has(asked.room.row, member);
             for event in &stretch.events {
                 let member = state.get(MEMBER, &event.sender);
-                if let Some(member) = member.filter(|member| !sent.contains(member)) {
+                let is_missing =
+                    |member: &&Event| !sent.contains(member) && (is_told || !has(member));
+                if let Some(member) = member.filter(is_missing) {
                     sent.push(member.clone());
                 }
             }
         }
         let is_wanted = filter.has_room(&asked.room.id);
         sent.retain(|event| is_wanted && filter.lets_through(event));
+        known.add(asked.room.row, sent.iter().chain(&stretch.events));
         Ok(sent)
     }
 

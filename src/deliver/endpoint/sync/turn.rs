@@ -1,5 +1,6 @@
 //! One answer to a sync: which rooms are in it, in which part, and what else.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::num::NonZero;
@@ -197,7 +198,7 @@ impl Turn {
             now: endpoint.clock.now().unix_millis(),
         };
         let rooms = moment.rooms(news.as_ref(), latest)?;
-        let local = moment.local(session, news.as_ref())?;
+        let local = moment.local(session, news.as_ref(), latest)?;
         let next = endpoint.position(latest, typing.until);
         let body = Body {
             next_batch: next.to_string(),
@@ -296,8 +297,14 @@ impl Moment<'_> {
     }
 
     /// The rooms that are not of the archive.
-    fn local(&self, session: &Arc<Session>, news: Option<&News>) -> Result<Local, MatrixError> {
-        let local = local::sync::parts(&local::sync::Question {
+    fn local(
+        &self,
+        session: &Arc<Session>,
+        news: Option<&News>,
+        until: ChangeNumber,
+    ) -> Result<Local, MatrixError> {
+        let members = &self.endpoint.members;
+        let question = local::sync::Question {
             endpoint: self.endpoint,
             snapshot: self.snapshot,
             session,
@@ -307,7 +314,10 @@ impl Moment<'_> {
             news,
             typing: self.typing,
             rules: &self.rules,
-        })?;
+            known: RefCell::new(members.at(session, self.since)),
+        };
+        let local = local::sync::parts(&question)?;
+        members.note(session, until, question.known.into_inner());
         let written = local.join.into_iter().map(|(id, block)| {
             let written = to_raw_value(&block).map_err(|error| bad_json(&error))?;
             Ok((id, written))

@@ -231,6 +231,44 @@ async fn members_who_changed_in_a_gap_are_sent() {
 }
 
 #[tokio::test]
+async fn members_whom_a_device_has_are_not_sent_again() {
+    let stage = Stage::new().await;
+    let room = stage.party().await;
+    let name = json!({"name": "Named"});
+    stage.set(&stage.ada, &room, "m.room.name", "", name).await;
+    stage.say(&stage.ada, &room, "0").await;
+    let state = json!({"lazy_load_members": true});
+    let lazy = json!({"room": {"state": state, "timeline": {"limit": 1}}});
+    let state = json!({"lazy_load_members": true, "include_redundant_members": true});
+    let redundant = json!({"room": {"state": state, "timeline": {"limit": 1}}});
+    let follow = async |since: &str, filter: &Value| {
+        let answer = sync_with(&stage.world, &stage.bob, since, filter).await;
+        let members = members(&answer, &room).into_iter();
+        let users = members.map(|(user, _)| user).collect::<Vec<_>>();
+        (users, next(&answer))
+    };
+    let [ada, bob, cleo] = [&stage.ada, &stage.bob, &stage.cleo].map(|user| user.id.clone());
+
+    let (users, first) = follow("", &lazy).await;
+    assert_eq!(users, [ada.clone(), bob.clone()]);
+    stage.say(&stage.ada, &room, "1").await;
+    let (users, _) = follow(&first, &redundant).await;
+    assert_eq!(users, [ada.as_str()], "asked for");
+    let (users, second) = follow(&first, &lazy).await;
+    assert!(users.is_empty(), "{users:?}");
+    stage.say(&stage.cleo, &room, "2").await;
+    let (users, _) = follow(&second, &lazy).await;
+    assert_eq!(users, [cleo.as_str()]);
+    let (users, third) = follow(&second, &lazy).await;
+    assert_eq!(users, [cleo.as_str()], "the answer may have been lost");
+    stage.say(&stage.cleo, &room, "3").await;
+    let (users, _) = follow(&third, &lazy).await;
+    assert!(users.is_empty(), "{users:?}");
+    let (users, _) = follow("", &lazy).await;
+    assert_eq!(users, [bob, cleo], "who begins anew has nothing");
+}
+
+#[tokio::test]
 async fn filters_choose_rooms_types_and_senders() {
     let stage = Stage::new().await;
     let room = stage.party().await;
