@@ -131,6 +131,7 @@ fn check(pusher: &Map<String, Value>) -> Result<(), MatrixError> {
 mod tests {
     use super::*;
     use crate::deliver::endpoint::testing::ADA;
+    use crate::deliver::endpoint::testing::PASSWORD;
     use crate::deliver::endpoint::testing::World;
 
     fn pusher(key: &str) -> Value {
@@ -181,6 +182,28 @@ mod tests {
         assert_eq!(out.status, 200);
         let held = world.get("/pushers").await.ok();
         assert_eq!(held, json!({"pushers": [pusher("b")]}));
+    }
+
+    #[tokio::test]
+    async fn pushers_of_others_go_with_the_password() {
+        let world = World::new();
+        let tablet = world.log_in("TABLET");
+        let path = "/pushers/set";
+        let set_there = world.ask_as(&tablet, Method::POST, path, pusher("a")).await;
+        assert_eq!(set_there.status, 200);
+        assert_eq!(set(&world, pusher("b")).await, 200);
+        let change = async |from: &str, to: &str, others_go: bool| {
+            let auth = json!({"type": "m.login.password", "user": "ada", "password": from});
+            let body = json!({"auth": auth, "new_password": to, "logout_devices": others_go});
+            world.post("/account/password", body).await.ok();
+            world.get("/pushers").await.ok()
+        };
+
+        let stayed = change(PASSWORD, "battery staple", false).await;
+        let gone = change("battery staple", PASSWORD, true).await;
+
+        assert_eq!(stayed, json!({"pushers": [pusher("a"), pusher("b")]}));
+        assert_eq!(gone, json!({"pushers": [pusher("b")]}));
     }
 
     #[tokio::test]
