@@ -23,6 +23,7 @@ use crate::deliver::endpoint::call::json;
 use crate::deliver::endpoint::call::nothing;
 use crate::deliver::endpoint::error::MatrixError;
 use crate::deliver::endpoint::local::event::AVATAR;
+use crate::deliver::endpoint::local::event::CANONICAL_ALIAS;
 use crate::deliver::endpoint::local::event::CREATE;
 use crate::deliver::endpoint::local::event::GUEST_ACCESS;
 use crate::deliver::endpoint::local::event::NAME;
@@ -124,7 +125,7 @@ pub(super) fn set_listing(endpoint: &Endpoint, call: &Call) -> Answer {
     let user = endpoint.user_of(call.session()?.account)?;
     let state = room.state(NOW)?;
     let power = Power::of(&state);
-    let needed = power.needed("m.room.canonical_alias", true);
+    let needed = power.needed(CANONICAL_ALIAS, true);
     if !state.is_joined(&user) || power.user(&user) < needed {
         return Err(MatrixError::forbidden("you may not list that room"));
     }

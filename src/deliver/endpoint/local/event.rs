@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use ruma::OwnedRoomAliasId;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Map;
@@ -39,6 +40,7 @@ pub(super) const AVATAR: &str = "m.room.avatar";
 pub(super) const GUEST_ACCESS: &str = "m.room.guest_access";
 pub(super) const ENCRYPTION: &str = "m.room.encryption";
 pub(super) const MESSAGE: &str = "m.room.message";
+pub(super) const CANONICAL_ALIAS: &str = "m.room.canonical_alias";
 
 /// An event that is not in the room yet.
 #[derive(Clone)]
@@ -74,7 +76,7 @@ impl Draft {
         }
     }
 
-    /// Whether it can be an event at all: its size, its names, its numbers.
+    /// Whether it can be an event at all: its size, its names, its numbers, the aliases in it.
     ///
     /// # Errors
     ///
@@ -96,8 +98,32 @@ impl Draft {
             let text = "an event has at most 65536 bytes";
             return Err(MatrixError::new(Code::TooLarge, text));
         }
+        if self.kind == CANONICAL_ALIAS && self.state_key.is_some() {
+            check_aliases(&self.content)?;
+        }
         Ok(())
     }
+}
+
+/// Refuses what is no alias, and what is one: none leads to any room here. No text, or an empty one, is none.
+fn check_aliases(content: &Content) -> Result<(), MatrixError> {
+    let malformed = || MatrixError::invalid("that is no alias");
+    let is_said = |value: &&Value| !value.is_null() && **value != "";
+    let mut named: Vec<&Value> = content.get("alias").filter(is_said).into_iter().collect();
+    match content.get("alt_aliases") {
+        None | Some(Value::Null) => {}
+        Some(Value::Array(others)) => named.extend(others),
+        Some(_) => return Err(malformed()),
+    }
+    for alias in &named {
+        let alias = alias.as_str().ok_or_else(malformed)?;
+        OwnedRoomAliasId::try_from(alias).map_err(|_error| malformed())?;
+    }
+    if named.is_empty() {
+        return Ok(());
+    }
+    let text = "rooms here have no aliases";
+    Err(MatrixError::new(Code::BadAlias, text))
 }
 
 /// An object's members; of anything else, none.

@@ -201,31 +201,11 @@ pub(super) fn state(endpoint: &Endpoint, call: &Call) -> Answer {
                 }
             }
         }
-        "m.room.canonical_alias" => check_aliases(&content)?,
         _ => {}
     }
     let draft = Draft::state(kind, key, &user, Value::Object(content));
     let event = endpoint.add(&endpoint.place(call)?, draft)?;
     json(&json!({ "event_id": event.event_id }))
-}
-
-/// Refuses what is no alias, and what is one: none leads to any room here.
-fn check_aliases(content: &Content) -> Result<(), MatrixError> {
-    let others = content.get("alt_aliases").and_then(Value::as_array);
-    let named = others.into_iter().flatten().chain(content.get("alias"));
-    let named: Vec<&Value> = named.filter(|alias| !alias.is_null()).collect();
-    let is_alias = |alias: &&Value| {
-        let parts = alias.as_str().and_then(|alias| alias.strip_prefix('#'));
-        parts.is_some_and(|parts| parts.contains(':'))
-    };
-    if !named.iter().all(is_alias) {
-        return Err(MatrixError::invalid("that is no alias"));
-    }
-    if named.is_empty() {
-        return Ok(());
-    }
-    let text = "rooms here have no aliases";
-    Err(MatrixError::new(Code::BadAlias, text))
 }
 
 /// `PUT /_matrix/client/v3/rooms/{room}/typing/{user}`.

@@ -194,14 +194,29 @@ async fn no_alias_leads_to_a_room() {
         (json!({"alias": "%a:example.org"}), "M_INVALID_PARAM"),
         (json!({"alt_aliases": ["a"]}), "M_INVALID_PARAM"),
         (json!({"alias": 1}), "M_INVALID_PARAM"),
+        (json!({"alias": "#a:exam ple"}), "M_INVALID_PARAM"),
+        (json!({"alt_aliases": "#a:example.org"}), "M_INVALID_PARAM"),
+        (json!({"alt_aliases": [null]}), "M_INVALID_PARAM"),
     ] {
         let refused = stage
             .refused(&stage.ada, Method::PUT, &path, content.clone())
             .await;
         assert_eq!(refused, (400, code.to_owned()), "{content}");
+        let state = json!([{"type": "m.room.canonical_alias", "content": content}]);
+        let begin = json!({ "initial_state": state });
+        let refused = stage
+            .refused(&stage.ada, Method::POST, "/createRoom", begin)
+            .await;
+        assert_eq!(refused, (400, code.to_owned()), "{content}");
     }
-    let none = json!({"alias": null, "alt_aliases": []});
-    put(&stage.world, &stage.ada, &path, none).await;
+    for none in [
+        json!({}),
+        json!({"alias": null, "alt_aliases": null}),
+        json!({"alias": "", "alt_aliases": []}),
+    ] {
+        put(&stage.world, &stage.ada, &path, none.clone()).await;
+        assert_eq!(get(&stage.world, &stage.ada, &path).await, none);
+    }
     let path = "/directory/room/%23a:example.org";
     for method in [Method::GET, Method::DELETE] {
         let refused = stage.refused(&stage.ada, method, path, Value::Null).await;
