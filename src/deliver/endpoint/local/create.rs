@@ -133,7 +133,7 @@ fn check(endpoint: &Endpoint, request: &Request) -> Result<(), MatrixError> {
         ));
     }
     for user in &request.invite {
-        super::member::check_user(endpoint, user)?;
+        super::member::check_invited(endpoint, user)?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! | `POST /rooms/{room}/leave`, `/forget` | |
 //! | `POST /rooms/{room}/invite`, `/kick`, `/ban`, `/unban` | |
 
+use ruma::OwnedUserId;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
@@ -27,13 +28,25 @@ use crate::deliver::endpoint::local::state::Membership;
 use crate::matrix::event::Content;
 use crate::store::value::Opaque;
 
-/// Refuses what is no user id, and users of other servers: they cannot come here.
-pub(super) fn check_user(endpoint: &Endpoint, user: &str) -> Result<(), MatrixError> {
-    let parts = user.strip_prefix('@').and_then(|id| id.split_once(':'));
-    match parts {
-        None | Some(("", _)) => Err(MatrixError::invalid("that is no user id")),
-        Some((_, server)) if server == endpoint.settings.account.server().as_str() => Ok(()),
-        Some(_) => Err(MatrixError::forbidden("there are no other servers here")),
+/// A user's id, of any server: who is banned need never have been here.
+///
+/// # Errors
+///
+/// 400 for what is none.
+pub(super) fn parse_user(text: &str) -> Result<OwnedUserId, MatrixError> {
+    OwnedUserId::try_from(text).map_err(|_error| MatrixError::invalid("that is no user id"))
+}
+
+/// Refuses to invite what is no user id, and users of other servers: they cannot come here.
+///
+/// # Errors
+///
+/// 400 and 403.
+pub(super) fn check_invited(endpoint: &Endpoint, user: &str) -> Result<(), MatrixError> {
+    if parse_user(user)?.server_name().as_str() == endpoint.settings.account.server().as_str() {
+        Ok(())
+    } else {
+        Err(MatrixError::forbidden("there are no other servers here"))
     }
 }
 
@@ -135,18 +148,19 @@ struct Target {
 }
 
 impl Target {
-    fn of(endpoint: &Endpoint, call: &Call) -> Result<(String, Option<String>), MatrixError> {
+    fn of(call: &Call) -> Result<(String, Option<String>), MatrixError> {
         let Self { user_id, reason } = call.json()?;
         let missing = || MatrixError::new(Code::MissingParam, "`user_id` is missing");
         let user = user_id.ok_or_else(missing)?;
-        check_user(endpoint, &user)?;
+        parse_user(&user)?;
         Ok((user, reason))
     }
 }
 
 /// `POST /_matrix/client/v3/rooms/{room}/invite`.
 pub(super) fn invite(endpoint: &Endpoint, call: &Call) -> Answer {
-    let (target, reason) = Target::of(endpoint, call)?;
+    let (target, reason) = Target::of(call)?;
+    check_invited(endpoint, &target)?;
     let user = endpoint.user_of(call.session()?.account)?;
     let place = endpoint.place(call)?;
     let snapshot = endpoint.store.snapshot()?;
@@ -161,7 +175,7 @@ pub(super) fn invite(endpoint: &Endpoint, call: &Call) -> Answer {
 
 /// `POST /_matrix/client/v3/rooms/{room}/kick`. Only who is there, or invited, can be sent away.
 pub(super) fn kick(endpoint: &Endpoint, call: &Call) -> Answer {
-    let (target, reason) = Target::of(endpoint, call)?;
+    let (target, reason) = Target::of(call)?;
     let here = [Some(Membership::Join), Some(Membership::Invite)];
     make_leave(
         endpoint,
@@ -175,7 +189,7 @@ pub(super) fn kick(endpoint: &Endpoint, call: &Call) -> Answer {
 
 /// `POST /_matrix/client/v3/rooms/{room}/unban`.
 pub(super) fn unban(endpoint: &Endpoint, call: &Call) -> Answer {
-    let (target, reason) = Target::of(endpoint, call)?;
+    let (target, reason) = Target::of(call)?;
     let banned = [Some(Membership::Ban)];
     make_leave(
         endpoint,
@@ -210,7 +224,7 @@ fn make_leave(
 
 /// `POST /_matrix/client/v3/rooms/{room}/ban`.
 pub(super) fn ban(endpoint: &Endpoint, call: &Call) -> Answer {
-    let (target, reason) = Target::of(endpoint, call)?;
+    let (target, reason) = Target::of(call)?;
     let user = endpoint.user_of(call.session()?.account)?;
     let place = endpoint.place(call)?;
     endpoint.add(&place, member(&target, &user, "ban", reason))?;

@@ -31,7 +31,8 @@ use crate::deliver::endpoint::local::event::MEMBER;
 use crate::deliver::endpoint::local::event::POWER_LEVELS;
 use crate::deliver::endpoint::local::event::REDACTION;
 use crate::deliver::endpoint::local::event::Transaction;
-use crate::deliver::endpoint::local::member::check_user;
+use crate::deliver::endpoint::local::member::check_invited;
+use crate::deliver::endpoint::local::member::parse_user;
 use crate::deliver::endpoint::local::power::Power;
 use crate::deliver::endpoint::local::power::malformed;
 use crate::deliver::endpoint::local::room::NOW;
@@ -188,13 +189,14 @@ pub(super) fn state(endpoint: &Endpoint, call: &Call) -> Answer {
             }
         }
         MEMBER => {
-            check_user(endpoint, key)?;
+            parse_user(key)?;
             let membership = content.get("membership").and_then(Value::as_str);
             if membership.is_none() {
                 let text = "a member event has a `membership`";
                 return Err(MatrixError::new(Code::BadJson, text));
             }
             if membership == Some("invite") {
+                check_invited(endpoint, key)?;
                 let snapshot = endpoint.store.snapshot()?;
                 for (name, value) in super::profile::member(endpoint, &snapshot, key, "invite")? {
                     content.entry(name).or_insert(value);

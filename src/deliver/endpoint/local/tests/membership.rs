@@ -226,6 +226,61 @@ async fn who_is_kicked_may_come_back_and_who_is_banned_may_not() {
 }
 
 #[tokio::test]
+async fn users_of_other_servers_are_banned_but_not_invited() {
+    let stage = Stage::new().await;
+    let room = stage.party().await;
+    let stranger = json!({"user_id": "@eve:elsewhere.org"});
+    let path = at(&room, "state/m.room.member/@eve:elsewhere.org");
+    let membership = |membership: &str| json!({ "membership": membership });
+
+    for user in ["eve", "@eve", "@eve:", "@eve:else where.org"] {
+        for what in ["ban", "unban", "kick", "invite"] {
+            let body = json!({ "user_id": user });
+            let reply = stage
+                .refused(&stage.ada, Method::POST, &at(&room, what), body)
+                .await;
+            let expected = (400, "M_INVALID_PARAM".to_owned());
+            assert_eq!(reply, expected, "{what} {user}");
+        }
+    }
+    for (user, what) in [
+        (&stage.ada, "invite"),
+        (&stage.ada, "kick"),
+        (&stage.ada, "unban"),
+        (&stage.bob, "ban"),
+    ] {
+        let reply = stage
+            .refused(user, Method::POST, &at(&room, what), stranger.clone())
+            .await;
+        assert_eq!(reply, (403, "M_FORBIDDEN".to_owned()), "{what}");
+    }
+    post(
+        &stage.world,
+        &stage.ada,
+        &at(&room, "ban"),
+        stranger.clone(),
+    )
+    .await;
+    assert_eq!(
+        get(&stage.world, &stage.bob, &path).await,
+        membership("ban")
+    );
+    post(&stage.world, &stage.ada, &at(&room, "unban"), stranger).await;
+    assert_eq!(
+        get(&stage.world, &stage.bob, &path).await,
+        membership("leave")
+    );
+    put(&stage.world, &stage.ada, &path, membership("ban")).await;
+    put(&stage.world, &stage.ada, &path, membership("leave")).await;
+    for said in ["invite", "join"] {
+        let reply = stage
+            .refused(&stage.ada, Method::PUT, &path, membership(said))
+            .await;
+        assert_eq!(reply, (403, "M_FORBIDDEN".to_owned()), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_room_is_forgotten_after_it_was_left() {
     let stage = Stage::new().await;
     let room = stage.party().await;
