@@ -129,14 +129,16 @@ pub(super) fn changed_users(
     let ids = ids.collect::<Result<Vec<_>, _>>()?;
     let sharing = Sharing::of(snapshot, &endpoint.user_of(asking)?, &ids, since, until)?;
     for ((account, _), user) in accounts.into_iter().zip(ids) {
+        let is_own = account == asking;
         let has_changed = if !news.is_complete || concerns(account, &[ChangeKind::Device]) {
             true
         } else if concerns(account, &[ChangeKind::Keys]) {
-            key_changes(snapshot, account)?.into_iter().any(is_new)
+            key_changes(snapshot, account, is_own)?
+                .into_iter()
+                .any(is_new)
         } else {
             false
         };
-        let is_own = account == asking;
         if is_own && has_changed || !is_own && sharing.hears_of(&user, has_changed) {
             users.push(user);
         }
@@ -144,8 +146,13 @@ pub(super) fn changed_users(
     Ok((users, sharing.left()))
 }
 
-/// When the keys that others see of an account were written.
-fn key_changes(snapshot: &Snapshot, account: Account) -> Result<Vec<ChangeNumber>, StoreError> {
+/// When the keys were written that others see of an account, or those that it sees itself: only to itself is shown which
+/// key it signs others with.
+fn key_changes(
+    snapshot: &Snapshot,
+    account: Account,
+    is_own: bool,
+) -> Result<Vec<ChangeNumber>, StoreError> {
     let mut changes = Vec::new();
     for (device, _) in snapshot.devices(account)? {
         changes.extend(
@@ -155,7 +162,9 @@ fn key_changes(snapshot: &Snapshot, account: Account) -> Result<Vec<ChangeNumber
         );
     }
     let own = snapshot.keys(account, "", KeyKind::CrossSigning)?;
-    changes.extend(own.into_iter().map(|(_, key)| key.change));
+    let seen = own.into_iter();
+    let seen = seen.filter(|(usage, _)| is_own || usage != cross_signing::USER_SIGNING);
+    changes.extend(seen.map(|(_, key)| key.change));
     Ok(changes)
 }
 

@@ -340,3 +340,30 @@ async fn devices_are_told_of_while_a_room_is_shared() {
         json!({"changed": [], "left": [stage.bob.id]})
     );
 }
+
+#[tokio::test]
+async fn only_its_own_account_hears_of_the_key_that_signs_others() {
+    let stage = Stage::new().await;
+    stage.party().await;
+    let key = |usage: &str| {
+        json!({
+            "user_id": stage.bob.id, "usage": [usage], "keys": {format!("ed25519:{usage}"): usage},
+        })
+    };
+    let path = "/keys/device_signing/upload";
+    let start = next(&sync(&stage.world, &stage.ada, "").await);
+    let body = json!({"master_key": key("master")});
+    post(&stage.world, &stage.bob, path, body).await;
+    let first = sync(&stage.world, &stage.ada, &start).await;
+    let auth = json!({"type": "m.login.password", "user": "bob", "password": SECRET});
+    let body = json!({"user_signing_key": key("user_signing"), "auth": auth});
+    post(&stage.world, &stage.bob, path, body).await;
+
+    let others = sync(&stage.world, &stage.ada, &next(&first)).await;
+    let own = sync(&stage.world, &stage.bob, &next(&first)).await;
+
+    let changed = |answer: &Value| answer["device_lists"]["changed"].clone();
+    assert_eq!(changed(&first), json!([stage.bob.id]));
+    assert_eq!(changed(&others), json!([]));
+    assert_eq!(changed(&own), json!([stage.bob.id]));
+}
