@@ -1,8 +1,8 @@
 //! What is known by heart of an archive that was empty when it was opened: that most of what comes is not held.
 //!
-//! An import asks of every message whether its GUID is held, of a record of CloudKit whether its name is, of a message of CloudKit
-//! whether files wait for it. The answer is nearly always no, and the way to it leads through an index in no order, whose
-//! pages would be read, forgotten and read again.
+//! An import asks of every message whether its GUID is held, of a record of CloudKit whether its name is, of a message of
+//! CloudKit whether files wait for it. The answer is nearly always no, and the way to it leads through an index in no
+//! order, whose pages would be read, forgotten and read again.
 
 use std::hash::BuildHasher;
 

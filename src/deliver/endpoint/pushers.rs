@@ -146,6 +146,17 @@ mod tests {
         world.post("/pushers/set", body).await.status
     }
 
+    /// A server that has the pusher `a` of a tablet, and the pusher `b` of the device that asks.
+    async fn two_devices() -> (World, String) {
+        let world = World::new();
+        let tablet = world.log_in("TABLET");
+        let path = "/pushers/set";
+        let set_there = world.ask_as(&tablet, Method::POST, path, pusher("a")).await;
+        assert_eq!(set_there.status, 200);
+        assert_eq!(set(&world, pusher("b")).await, 200);
+        (world, tablet)
+    }
+
     #[tokio::test]
     async fn pushers_are_kept_replaced_and_removed() {
         let world = World::new();
@@ -169,12 +180,7 @@ mod tests {
 
     #[tokio::test]
     async fn pushers_go_with_their_device() {
-        let world = World::new();
-        let tablet = world.log_in("TABLET");
-        let path = "/pushers/set";
-        let set_there = world.ask_as(&tablet, Method::POST, path, pusher("a")).await;
-        assert_eq!(set_there.status, 200);
-        assert_eq!(set(&world, pusher("b")).await, 200);
+        let (world, tablet) = two_devices().await;
 
         let path = "/logout";
         let out = world.ask_as(&tablet, Method::POST, path, Value::Null).await;
@@ -186,12 +192,7 @@ mod tests {
 
     #[tokio::test]
     async fn pushers_of_others_go_with_the_password() {
-        let world = World::new();
-        let tablet = world.log_in("TABLET");
-        let path = "/pushers/set";
-        let set_there = world.ask_as(&tablet, Method::POST, path, pusher("a")).await;
-        assert_eq!(set_there.status, 200);
-        assert_eq!(set(&world, pusher("b")).await, 200);
+        let (world, _tablet) = two_devices().await;
         let change = async |from: &str, to: &str, others_go: bool| {
             let auth = json!({"type": "m.login.password", "user": "ada", "password": from});
             let body = json!({"auth": auth, "new_password": to, "logout_devices": others_go});
